@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "directory/file_system.hpp"
+#include "varve/directory_lock.hpp"
+
+namespace varve::directory {
+
+// Receives the bytes of a new immutable file in order.
+class Sink {
+ public:
+  virtual ~Sink() = default;
+  virtual void append(std::string_view bytes) = 0;
+  [[nodiscard]] virtual std::uint64_t offset() const noexcept = 0;  // Bytes appended so far.
+};
+
+// A file that never changes once it has its name (but for punched ranges).
+// Thread-safety: all const. Lifetime: stays readable after its removal from the directory.
+class ImmutableFile {
+ public:
+  virtual ~ImmutableFile() = default;
+  [[nodiscard]] virtual const std::string& name() const noexcept = 0;
+  [[nodiscard]] virtual std::uint64_t size() const noexcept = 0;
+  // Fills `out` from `offset`. Errors: Corruption when the file is shorter, Io.
+  virtual void read(std::uint64_t offset, std::span<char> out) const = 0;
+  // All bytes, when the implementation can map them; empty otherwise. Mapped at the first call,
+  // valid as long as this object.
+  [[nodiscard]] virtual std::string_view map() const = 0;
+};
+
+// A preallocated file that is written in place from front to back through data(), and synced.
+//
+//   bytes stored in data() --publish()--> survive the process --sync()--> survive power loss
+//
+// Thread-safety: publish() and sync() of disjoint ranges from any thread.
+class LogFile {
+ public:
+  virtual ~LogFile() = default;
+  [[nodiscard]] virtual const std::string& name() const noexcept = 0;
+  [[nodiscard]] virtual std::size_t capacity() const noexcept = 0;
+  // capacity() writable bytes. What they hold before anything was stored is unspecified: zeros, or
+  // what a recycled file held.
+  [[nodiscard]] virtual char* data() noexcept = 0;
+  // Makes [from, to) survive the death of the process; nothing to do for a mapped file.
+  virtual void publish(std::size_t from, std::size_t to) = 0;
+  // Makes what was published before the call survive power loss. After a failure the file must not
+  // be written again. Errors: Io, NoSpace.
+  virtual void sync() = 0;
+};
+
+// Exclusive or shared ownership of a directory, released by its destructor.
+// Thread-safety: verify() and the getters from any thread.
+class Ownership {
+ public:
+  virtual ~Ownership() = default;
+  [[nodiscard]] virtual LockMode mode() const noexcept = 0;
+  // The last exclusive owner did not release: it crashed, or its machine did.
+  [[nodiscard]] virtual bool recovered_stale() const noexcept = 0;
+  // Throws Error{ReadOnly} when ownership is provably lost (somebody replaced LOCK). Called before
+  // every manifest replacement; a second line of defence only.
+  virtual void verify() const = 0;
+  // True in a process that was forked from the owner: the handle must not be used there.
+  [[nodiscard]] virtual bool forked() const noexcept = 0;
+  // Notes the phase and epoch in the lock record, for lock_status().health. Exclusive mode only.
+  virtual void set_phase(bool healthy, std::uint64_t writer_epoch) = 0;
+  // Marks the record closed and unlocks. Idempotent. In a forked child: closes descriptors only.
+  virtual void release() noexcept = 0;
+};
+
+// Where an index keeps its files, shaped by objects so that a distributed store can implement it:
+// the verbs are whole-object writes, ranged reads, an appendable log, one atomic replacement and
+// ownership with an epoch. No caller renames, syncs a directory or writes in place.
+// Implementations: PosixDirectory, MemoryDirectory. Both pass the conformance suite.
+//
+// Names: [A-Za-z0-9._-], no leading dot, at most 100 bytes; else VARVE_CHECK. "*.tmp" is reserved.
+// Thread-safety: any method, any thread. Errors: Error with the path of the file.
+class Directory {
+ public:
+  virtual ~Directory() = default;
+  // For messages: the path, or a made-up one.
+  [[nodiscard]] virtual const std::filesystem::path& path() const noexcept = 0;
+
+  // Creates `name` with what `write` appends. When it returns, the file and its name survive power
+  // loss; when it throws (also from `write`), there is no `name`. After a crash at any point there
+  // is the whole file, or none (and perhaps a "*.tmp", which remove_strays() deletes).
+  // Errors: AlreadyExists, Io, NoSpace, ReadOnly.
+  virtual void put_immutable(std::string_view name, const std::function<void(Sink&)>& write) = 0;
+  // Replaces `name` (which may be absent) as a whole: after a crash at any point it holds the old
+  // bytes or the new. Durable when it returns.
+  virtual void replace(std::string_view name, std::string_view bytes) = 0;
+  // Errors: NotFound; Corruption when it is no regular file.
+  [[nodiscard]] virtual std::shared_ptr<const ImmutableFile> open(std::string_view name) const = 0;
+  // All bytes of a small file. Errors: NotFound, LimitExceeded when it is larger than `size_max`.
+  [[nodiscard]] virtual std::string read_all(std::string_view name,
+                                             std::uint64_t size_max) const = 0;
+  // Frees a dead range of an immutable file where the medium can; readers of it then see zeros.
+  virtual void punch(std::string_view name, std::uint64_t offset, std::uint64_t size) = 0;
+  virtual void remove(std::string_view name) = 0;  // Removing what is absent is no error.
+  [[nodiscard]] virtual std::vector<FileInfo> list() const = 0;  // By name; LOCK included.
+
+  // A log of `capacity` bytes, its blocks allocated (a store into it cannot fail), its name
+  // durable. An existing file of that name is an error.
+  [[nodiscard]] virtual std::unique_ptr<LogFile> create_log(std::string_view name,
+                                                            std::size_t capacity) = 0;
+  // Gives the dead log `old_name` the name `name` and hands it out with at least `capacity` bytes:
+  // cheaper than a new one. Its old bytes are still in it.
+  [[nodiscard]] virtual std::unique_ptr<LogFile> recycle_log(std::string_view old_name,
+                                                             std::string_view name,
+                                                             std::size_t capacity) = 0;
+
+  // Waits up to `wait` for ownership. `create`: makes the directory and LOCK when absent (the
+  // parent must exist). Errors: NotFound, Locked (naming the holder), Unsupported (no usable
+  // locks, or a network file system), Io.
+  [[nodiscard]] virtual std::unique_ptr<Ownership> acquire(LockMode mode,
+                                                           std::chrono::milliseconds wait,
+                                                           bool create) = 0;
+  [[nodiscard]] virtual LockStatus lock_status() const = 0;
+};
+
+struct PosixDirectoryOptions {
+  bool allow_network_file_system = false;
+};
+
+// The directory at `path` on the local file system. Nothing is touched before acquire() or a read.
+[[nodiscard]] std::shared_ptr<Directory> make_posix_directory(std::filesystem::path path,
+                                                              PosixDirectoryOptions options = {});
+// As above, over another FileSystem (the simulated one); ownership is then a flag inside it.
+[[nodiscard]] std::shared_ptr<Directory> make_posix_directory(
+    std::shared_ptr<FileSystem> file_system);
+[[nodiscard]] std::shared_ptr<Directory> make_memory_directory(std::string label = "memory");
+
+// For unique identities and boot detection; the only sources of either.
+[[nodiscard]] std::string machine_boot_id();  // Changes at every boot; "" where unknown.
+[[nodiscard]] std::string random_uuid();      // 36 characters, version 4.
+
+}  // namespace varve::directory

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace varve::directory {
+
+enum class FileKind : std::uint8_t { Regular, Directory, Symlink, Other };
+
+struct FileInfo {
+  std::string name;
+  std::uint64_t size = 0;            // Bytes.
+  std::uint64_t allocated_size = 0;  // Bytes on the medium, where known; else size.
+  FileKind kind = FileKind::Regular;
+};
+
+// A writable region of a file that outlives the process's stores: a shared mapping, or memory that
+// a simulated file system treats as one.
+class WritableMapping {
+ public:
+  virtual ~WritableMapping() = default;
+  [[nodiscard]] virtual char* data() noexcept = 0;
+  [[nodiscard]] virtual std::size_t size() const noexcept = 0;
+};
+
+// A read-only view of a whole file, at an address aligned for huge pages where possible.
+class ReadableMapping {
+ public:
+  virtual ~ReadableMapping() = default;
+  [[nodiscard]] virtual std::string_view bytes() const noexcept = 0;
+};
+
+// An open regular file.
+// Thread-safety: read() from many threads at once; everything else one at a time.
+// Errors: every method throws Error{Io | NoSpace | ReadOnly} that names the file.
+class File {
+ public:
+  virtual ~File() = default;  // Closes; an error of a file opened for writing was seen by sync().
+  [[nodiscard]] virtual std::uint64_t size() const = 0;
+  // Reads up to out.size() bytes; fewer only at the end of the file. EINTR and short reads are
+  // handled here.
+  virtual std::size_t read(std::uint64_t offset, std::span<char> out) const = 0;
+  virtual void write(std::uint64_t offset, std::string_view bytes) = 0;
+  virtual void allocate(std::uint64_t size) = 0;  // Real blocks for [0, size); never shrinks.
+  virtual void truncate(std::uint64_t size) = 0;
+  virtual void punch(std::uint64_t offset,
+                     std::uint64_t size) = 0;  // Zeroes, and frees the blocks.
+  // Asks for write-back of the range to begin, without waiting: an optimisation, no promise.
+  virtual void start_write_back(std::uint64_t offset, std::uint64_t size) = 0;
+  // When it returns, the file's bytes survive power loss (its name may not). Never retried: after
+  // a failure the kernel may have dropped the dirty pages.
+  virtual void sync() = 0;
+  // Null where the medium cannot. The mapped range must be allocated.
+  [[nodiscard]] virtual std::unique_ptr<WritableMapping> map_writable() = 0;
+  [[nodiscard]] virtual std::unique_ptr<ReadableMapping> map_readable() const = 0;
+};
+
+// One directory of plain files as the operating system offers it: each method is one step that a
+// crash can come between. No policy lives here; PosixDirectory builds the protocols from it.
+// Implementations: PosixFileSystem (every system call of the library is in it) and
+// SimulatedFileSystem (crashes, power loss, faults).
+// Names are single path components, given by our own code. Thread-safety: any method, any thread.
+class FileSystem {
+ public:
+  virtual ~FileSystem() = default;
+  [[nodiscard]] virtual std::string path() const = 0;  // For messages.
+  // Creates a file that must not exist yet (O_EXCL). Errors: AlreadyExists, Io, NoSpace, ReadOnly.
+  [[nodiscard]] virtual std::unique_ptr<File> create(std::string_view name) = 0;
+  // Errors: NotFound; Corruption when `name` is not a regular file (links are never followed).
+  [[nodiscard]] virtual std::unique_ptr<File> open(std::string_view name, bool writable) = 0;
+  virtual void rename(std::string_view from, std::string_view to) = 0;  // Replaces `to`.
+  virtual void remove(std::string_view name) = 0;                       // Errors: NotFound, Io.
+  [[nodiscard]] virtual std::vector<FileInfo> list() const = 0;
+  virtual void sync() = 0;  // When it returns, creations, renames and removals survive power loss.
+};
+
+}  // namespace varve::directory

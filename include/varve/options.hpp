@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "varve/directory_lock.hpp"
+
+namespace varve {
+
+// Who may call an index at the same time. One engine serves all three.
+enum class Access : std::uint8_t {
+  Bare,          // One thread at a time, no locks; maintenance runs inside the calls.
+  Synchronized,  // Any thread; the bare engine behind one re-entrant lock.
+  Concurrent,    // Any thread, lock-free reads, background maintenance. Not available yet:
+                 // open() throws Unsupported.
+};
+
+// What a returned write has survived. A weaker write may ride on a stronger one's sync.
+enum class Durability : std::uint8_t {
+  Buffered,  // Memory only until the next flush: lost when the process dies. No log is written.
+  Process,   // In the log's mapped pages: survives the death of the process, not of the machine.
+  Synced,    // Synced to the device: survives power loss.
+};
+
+// How runs are read.
+enum class Reads : std::uint8_t {
+  Mapped,    // Memory-mapped; fastest. A device error under a mapping is a SIGBUS.
+  Buffered,  // Read into memory by block; a device error is an Error for the keys concerned.
+};
+
+[[nodiscard]] VARVE_EXPORT std::string_view to_string(Access access) noexcept;
+[[nodiscard]] VARVE_EXPORT std::string_view to_string(Durability durability) noexcept;
+[[nodiscard]] VARVE_EXPORT std::string_view to_string(Reads reads) noexcept;
+
+// Knobs for those who measure. Every field is checked at open (InvalidArgument names it).
+// "new files": may change at any reopen and holds for files written from then on.
+// "at once": may change at any reopen and holds from then on for everything.
+struct Tuning {
+  std::size_t segment_size = 64 << 20;   // Bytes of a main run at which it splits. At once.
+                                         // [64 KiB, 16 GiB]
+  std::size_t block_size = 4096;         // Target bytes of a block. New files. [512, 64 KiB]
+  double filter_bits_per_key = 12;       // 0 = no filter. New files. [0, 32]
+  double compaction_ratio = 0.5;         // alpha: a segment's deltas over its main run. At once.
+                                         // [0.05, 4]
+  std::uint32_t tier_fanout = 4;         // Delta runs of one tier that are merged. At once. [2, 16]
+  std::uint32_t delta_runs_max = 12;     // Per segment. At once. [2, 64]
+  std::size_t log_file_size = 64 << 20;  // Bytes preallocated per log file. New files.
+                                         // [64 KiB, 1 GiB]
+  bool inline_maintenance = true;  // False: only maintain(), flush() and compact() do any, and
+                                   // writes throw Busy once the memory budget is used up.
+};
+
+struct Options {
+  Access access = Access::Synchronized;
+  Durability durability = Durability::Process;  // Default of every write; WriteOptions overrides.
+  // 0 = only when asked. Otherwise the log is synced by the first write after this time.
+  std::chrono::milliseconds sync_interval{0};
+  std::size_t memory_budget = std::size_t{128} << 20;  // Bytes of deltas. [256 KiB, 1 TiB]
+  Reads reads = Reads::Mapped;
+  bool create_if_missing = true;  // open() of an absent index creates it; false: NotFound.
+  bool read_only = false;         // Shared lock; writes throw ReadOnly; nothing on disk changes.
+  std::chrono::milliseconds lock_wait = kOpenWaitDefault;  // For the directory lock.
+  bool allow_network_file_system = false;  // NFS, CIFS, 9p, FUSE: weaker promises, see README.
+  // Names of the typed layer's codecs; persisted at creation. Where both sides are non-empty and
+  // differ, open() throws Mismatch. TypedIndex fills them in.
+  std::string key_codec;
+  std::string value_codec;
+  Tuning tuning;
+};
+
+struct WriteOptions {
+  std::optional<Durability> durability;  // Default: Options::durability.
+  // A write that cannot finish in this time has no effect and throws Busy. Default: none.
+  std::optional<std::chrono::nanoseconds> deadline;
+};
+
+}  // namespace varve

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "segment/entry.hpp"
+
+namespace varve::internal {
+
+using segment::Sequence;
+
+// Operation kinds inside a record and a WriteBatch:
+//   u8 kind | varint key size | key | (Put: varint value size | value; EraseRange: varint size |
+//   to)
+enum class OperationKind : std::uint8_t { Put = 1, Erase = 2, EraseRange = 3 };
+struct Operation {
+  OperationKind kind = OperationKind::Put;
+  std::string_view key;    // EraseRange: from.
+  std::string_view value;  // EraseRange: to (empty: no end).
+};
+void append_operation(std::string& to, OperationKind kind, std::string_view first,
+                      std::string_view second);
+// Walks encoded operations. next() false: the end, or bytes that do not parse (then !ok()).
+class OperationReader {
+ public:
+  explicit OperationReader(std::string_view bytes) noexcept : bytes_(bytes) {}
+  bool next(Operation& operation) noexcept;
+  [[nodiscard]] bool ok() const noexcept { return ok_; }
+  [[nodiscard]] std::size_t offset() const noexcept { return offset_; }
+
+ private:
+  std::string_view bytes_;
+  std::size_t offset_ = 0;
+  bool ok_ = true;
+};
+
+// Sizes and layout of a log file: see the offset tables in log_format.cpp and docs/FORMAT.md.
+inline constexpr std::size_t kLogHeaderSize = 4096;
+inline constexpr std::size_t kLogRecordHeaderSize = 24;
+inline constexpr std::size_t kLogRecordAlignment = 8;
+
+struct LogHeader {
+  std::string uuid;
+  std::uint64_t number = 0;
+  Sequence first_sequence = 0;  // No record in the file has a smaller one.
+  std::string boot_id;          // Of the machine run that wrote the file.
+};
+// Writes kLogHeaderSize bytes.
+void encode_log_header(const LogHeader& header, char* to);
+
+// Seed of all records of one log.
+[[nodiscard]] std::uint64_t log_seed(std::string_view uuid, std::uint64_t number) noexcept;
+// Bytes that a record with `payload_size` bytes of operations takes, padding included.
+[[nodiscard]] std::size_t log_record_size(std::size_t payload_size) noexcept;
+// Writes a record at `to` (= log data + offset); returns its size. `payload` may be given in parts
+// by the caller writing straight behind the header: then pass the same pointer.
+std::size_t encode_log_record(char* to, std::uint64_t log_seed, std::uint64_t offset,
+                              Sequence sequence, std::string_view payload) noexcept;
+
+struct LogRecordView {
+  std::uint64_t offset = 0, size = 0;
+  Sequence sequence = 0;
+  std::string_view operations;
+};
+
+// What reading a whole log file found.
+struct LogScan {
+  enum class Tail : std::uint8_t {
+    Clean,    // The records end where zeros or a recycled file's old records begin.
+    Torn,     // A record was cut off by a crash: normal after power loss or kill.
+    Damaged,  // Something after `end` shows that a record before it was whole once.
+  };
+  LogHeader header;
+  std::uint64_t end = kLogHeaderSize;  // Where the valid records end.
+  std::uint64_t record_count = 0;
+  Sequence last_sequence = 0;
+  Tail tail = Tail::Clean;
+  std::string message;  // For Torn and Damaged: offset, expected, found.
+};
+struct LogExpectation {
+  std::string uuid;
+  std::uint64_t number = 0;
+  std::uint64_t sealed_end = 0;  // Records must reach it exactly when not 0.
+  std::uint64_t synced_end = 0;  // Records must reach it at least.
+  std::string boot_id;           // Of the reader's machine run; "" unknown.
+};
+// Hands every valid record, in order, to `visit`, and classifies what follows the last one.
+//   - shorter than sealed_end or synced_end: Damaged (synced bytes are gone).
+//   - a valid record of this log behind an invalid one: Damaged when the file was written in the
+//     same machine run (pages of a dead process do not go missing), Torn after a reboot.
+// Errors: Corruption for a header that is not this log's; Unsupported for a newer format.
+LogScan scan_log(std::string_view bytes, const LogExpectation& expectation, const std::string& path,
+                 const std::function<void(const LogRecordView&)>& visit);
+
+}  // namespace varve::internal
