@@ -26,7 +26,8 @@ class Sink {
 };
 
 // A file that never changes once it has its name (but for punched ranges).
-// Thread-safety: all const. Lifetime: stays readable after its removal from the directory.
+// Thread-safety: all const. Lifetime: stays readable after its removal from the directory, and
+// after the Directory object is gone.
 class ImmutableFile {
  public:
   virtual ~ImmutableFile() = default;
@@ -34,8 +35,9 @@ class ImmutableFile {
   [[nodiscard]] virtual std::uint64_t size() const noexcept = 0;
   // Fills `out` from `offset`. Errors: Corruption when the file is shorter, Io.
   virtual void read(std::uint64_t offset, std::span<char> out) const = 0;
-  // All bytes, when the implementation can map them; empty otherwise. Mapped at the first call,
-  // valid as long as this object.
+  // All bytes, when the implementation can map them; empty otherwise (read() always works). Mapped
+  // at the first call, valid as long as this object. A medium that fails under a mapping raises
+  // SIGBUS; whoever does not trust the medium uses read().
   [[nodiscard]] virtual std::string_view map() const = 0;
 };
 
@@ -52,7 +54,8 @@ class LogFile {
   // capacity() writable bytes. What they hold before anything was stored is unspecified: zeros, or
   // what a recycled file held.
   [[nodiscard]] virtual char* data() noexcept = 0;
-  // Makes [from, to) survive the death of the process; nothing to do for a mapped file.
+  // Makes [from, to) survive the death of the process. For a mapped file that is already so; it
+  // then only readies the pages that follow. Call it after every append, with rising ranges.
   virtual void publish(std::size_t from, std::size_t to) = 0;
   // Makes what was published before the call survive power loss. After a failure the file must not
   // be written again. Errors: Io, NoSpace.
@@ -93,7 +96,7 @@ class Directory {
 
   // Creates `name` with what `write` appends. When it returns, the file and its name survive power
   // loss; when it throws (also from `write`), there is no `name`. After a crash at any point there
-  // is the whole file, or none (and perhaps a "*.tmp", which remove_strays() deletes).
+  // is the whole file, or none (and perhaps a "*.tmp", which whoever opens the index removes).
   // Errors: AlreadyExists, Io, NoSpace, ReadOnly.
   virtual void put_immutable(std::string_view name, const std::function<void(Sink&)>& write) = 0;
   // Replaces `name` (which may be absent) as a whole: after a crash at any point it holds the old
@@ -105,16 +108,21 @@ class Directory {
   [[nodiscard]] virtual std::string read_all(std::string_view name,
                                              std::uint64_t size_max) const = 0;
   // Frees a dead range of an immutable file where the medium can; readers of it then see zeros.
+  // Errors: NotFound; Corruption when the range is not within the file.
   virtual void punch(std::string_view name, std::uint64_t offset, std::uint64_t size) = 0;
-  virtual void remove(std::string_view name) = 0;  // Removing what is absent is no error.
-  [[nodiscard]] virtual std::vector<FileInfo> list() const = 0;  // By name; LOCK included.
+  // Removing what is absent is no error. Not durable by itself: after power loss the file may be
+  // there again. Also removes links and other special files, but no directories.
+  virtual void remove(std::string_view name) = 0;
+  // Every entry, by name: foreign files and, where it is a file, LOCK included.
+  [[nodiscard]] virtual std::vector<FileInfo> list() const = 0;
 
   // A log of `capacity` bytes, its blocks allocated (a store into it cannot fail), its name
-  // durable. An existing file of that name is an error.
+  // durable. Errors: AlreadyExists, Io, NoSpace, ReadOnly.
   [[nodiscard]] virtual std::unique_ptr<LogFile> create_log(std::string_view name,
                                                             std::size_t capacity) = 0;
   // Gives the dead log `old_name` the name `name` and hands it out with at least `capacity` bytes:
-  // cheaper than a new one. Its old bytes are still in it.
+  // cheaper than a new one. Its old bytes are still in it. Durable when it returns; after a crash
+  // before that the file has either name. Errors: NotFound, AlreadyExists, Corruption, Io, NoSpace.
   [[nodiscard]] virtual std::unique_ptr<LogFile> recycle_log(std::string_view old_name,
                                                              std::string_view name,
                                                              std::size_t capacity) = 0;
@@ -135,7 +143,7 @@ struct PosixDirectoryOptions {
 // The directory at `path` on the local file system. Nothing is touched before acquire() or a read.
 [[nodiscard]] std::shared_ptr<Directory> make_posix_directory(std::filesystem::path path,
                                                               PosixDirectoryOptions options = {});
-// As above, over another FileSystem (the simulated one); ownership is then a flag inside it.
+// As above, over another FileSystem (the simulated one); ownership is then its local_ownership().
 [[nodiscard]] std::shared_ptr<Directory> make_posix_directory(
     std::shared_ptr<FileSystem> file_system);
 [[nodiscard]] std::shared_ptr<Directory> make_memory_directory(std::string label = "memory");

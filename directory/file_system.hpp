@@ -20,13 +20,18 @@ struct FileInfo {
   FileKind kind = FileKind::Regular;
 };
 
-// A writable region of a file that outlives the process's stores: a shared mapping, or memory that
-// a simulated file system treats as one.
+class LocalOwnership;
+
+// A writable region of a file whose stores outlive the process: a shared mapping, or memory that a
+// simulated file system treats as one.
 class WritableMapping {
  public:
   virtual ~WritableMapping() = default;
   [[nodiscard]] virtual char* data() noexcept = 0;
   [[nodiscard]] virtual std::size_t size() const noexcept = 0;
+  // Readies the range for stores that do not fault; an optimisation, no promise. The pages count
+  // as dirty from then on, so ask for what will be stored soon and no more.
+  virtual void populate(std::size_t offset, std::size_t size) noexcept = 0;
 };
 
 // A read-only view of a whole file, at an address aligned for huge pages where possible.
@@ -37,8 +42,9 @@ class ReadableMapping {
 };
 
 // An open regular file.
-// Thread-safety: read() from many threads at once; everything else one at a time.
-// Errors: every method throws Error{Io | NoSpace | ReadOnly} that names the file.
+// Thread-safety: read(), write() of disjoint ranges and sync() from many threads at once;
+// everything else one at a time. Errors: every method throws Error{Io | NoSpace | ReadOnly} that
+// names the file.
 class File {
  public:
   virtual ~File() = default;  // Closes; an error of a file opened for writing was seen by sync().
@@ -49,14 +55,15 @@ class File {
   virtual void write(std::uint64_t offset, std::string_view bytes) = 0;
   virtual void allocate(std::uint64_t size) = 0;  // Real blocks for [0, size); never shrinks.
   virtual void truncate(std::uint64_t size) = 0;
-  virtual void punch(std::uint64_t offset,
-                     std::uint64_t size) = 0;  // Zeroes, and frees the blocks.
+  // Zeroes the range and frees its blocks; does nothing where the medium cannot free them.
+  virtual void punch(std::uint64_t offset, std::uint64_t size) = 0;
   // Asks for write-back of the range to begin, without waiting: an optimisation, no promise.
   virtual void start_write_back(std::uint64_t offset, std::uint64_t size) = 0;
   // When it returns, the file's bytes survive power loss (its name may not). Never retried: after
   // a failure the kernel may have dropped the dirty pages.
   virtual void sync() = 0;
-  // Null where the medium cannot. The mapped range must be allocated.
+  // The whole file; null where the medium cannot map it, or the file is empty. Every byte of a
+  // file that is mapped for writing must have been allocated, or a store into it may kill us.
   [[nodiscard]] virtual std::unique_ptr<WritableMapping> map_writable() = 0;
   [[nodiscard]] virtual std::unique_ptr<ReadableMapping> map_readable() const = 0;
 };
@@ -76,8 +83,13 @@ class FileSystem {
   [[nodiscard]] virtual std::unique_ptr<File> open(std::string_view name, bool writable) = 0;
   virtual void rename(std::string_view from, std::string_view to) = 0;  // Replaces `to`.
   virtual void remove(std::string_view name) = 0;                       // Errors: NotFound, Io.
-  [[nodiscard]] virtual std::vector<FileInfo> list() const = 0;
+  [[nodiscard]] virtual bool exists(std::string_view name) const = 0;   // Of whatever kind.
+  [[nodiscard]] virtual std::vector<FileInfo> list() const = 0;         // Every entry, by name.
   virtual void sync() = 0;  // When it returns, creations, renames and removals survive power loss.
+
+  // Who owns the directory, for a file system that no other process can see; null where the
+  // operating system decides.
+  [[nodiscard]] virtual std::shared_ptr<LocalOwnership> local_ownership() const { return nullptr; }
 };
 
 }  // namespace varve::directory

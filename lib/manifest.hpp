@@ -7,34 +7,16 @@
 #include <string_view>
 #include <vector>
 
+#include "lib/file_names.hpp"
 #include "segment/entry.hpp"
+#include "segment/run_record.hpp"
 
 namespace varve::internal {
 
 using segment::Sequence;
 
-// A run of a segment: a whole main file, or a slice of a delta file.
-struct RunRecord {
-  enum class Kind : std::uint8_t { Main = 1, Slice = 2 };
-  Kind kind = Kind::Slice;
-  // Main: the file is main-<file_number>-<file_version>.varve, named after the segment and the
-  // version that it was written for. Slice: delta-<file_number>.varve, file_version = 0.
-  std::uint64_t file_number = 0, file_version = 0;
-  std::uint64_t offset = 0, size = 0;  // Bytes.
-  std::uint64_t entry_count = 0, tombstone_count = 0, raw_size = 0;
-  std::uint32_t tier = 0;  // Slices: how many merges deep.
-  // The range of sequences whose writes it may hold (whether or not entries carry them).
-  Sequence first_sequence = 0, last_sequence = 0;
-  std::uint64_t footer_checksum = 0;
-  friend bool operator==(const RunRecord&, const RunRecord&) = default;
-};
-
-// Every key in [from, to) with a sequence below `sequence` is erased; `to` empty: no end.
-struct RangeTombstone {
-  std::string from, to;
-  Sequence sequence = 0;
-  friend bool operator==(const RangeTombstone&, const RangeTombstone&) = default;
-};
+using segment::RangeTombstone;
+using segment::RunRecord;
 
 struct SegmentRecord {
   std::uint64_t id = 0;
@@ -78,22 +60,36 @@ struct Manifest {
 inline constexpr std::string_view kManifestName = "MANIFEST";
 inline constexpr std::uint64_t kManifestSizeMax = std::uint64_t{1} << 30;
 
-[[nodiscard]] std::string encode_manifest(const Manifest& manifest);
-// Verifies the checksum, every count against the bytes left before it allocates, ordering of
-// fences, numbers below the next ones, uniqueness of ids and of slices.
-// Errors: Corruption (path, offset, expected, found), Unsupported (newer format or features).
-[[nodiscard]] Manifest decode_manifest(std::string_view bytes, const std::string& path);
+// Features that this reader knows; every other bit in feature_bits is Unsupported.
+inline constexpr std::uint64_t kManifestFeaturesKnown = 0;
+// The uuid goes into every log header as well, which has room for this much.
+inline constexpr std::size_t kUuidSizeMax = 64;
 
-// The only place that knows file names. parse gives nullopt for names that are not exactly ours.
-[[nodiscard]] std::string main_file_name(std::uint64_t segment_id, std::uint64_t version);
-[[nodiscard]] std::string delta_file_name(std::uint64_t number);
-[[nodiscard]] std::string log_file_name(std::uint64_t number);
-struct FileName {
-  enum class Type : std::uint8_t { Lock, Manifest, Log, Delta, Main, Temporary };
-  Type type;
-  std::uint64_t number = 0, version = 0;
+// A rule of the manifest that does not hold, for a person. `segment` is its position in
+// Manifest::segments, or kNoSegment.
+struct ManifestProblem {
+  static constexpr std::size_t kNoSegment = static_cast<std::size_t>(-1);
+  std::string what;
+  std::size_t segment = kNoSegment;
 };
-[[nodiscard]] std::optional<FileName> parse_file_name(std::string_view name);
+// The rules, beyond the encoding: at least one segment, the first fence empty and fences strictly
+// ascending, ids unique, logs strictly ascending, every number below its "next" one, no main file
+// twice, no two slices of a delta file overlapping, sequences of runs at most last_sequence, range
+// tombstones in the order of their sequences. Finds the first one that is broken.
+[[nodiscard]] std::optional<ManifestProblem> find_manifest_problem(const Manifest& manifest);
+
+// Requires: no problem as above; a manifest that decode_manifest() would refuse is a bug of the
+// engine and must not reach the disk, so it aborts.
+[[nodiscard]] std::string encode_manifest(const Manifest& manifest);
+// Encodes even what breaks the rules: for tests and fuzzing of the reader.
+[[nodiscard]] std::string encode_manifest_unchecked(const Manifest& manifest);
+// Verifies the checksum, every count against the bytes left before it allocates, then the rules
+// above. Errors: Corruption (path, offset, expected, found), Unsupported (newer format or
+// features).
+[[nodiscard]] Manifest decode_manifest(std::string_view bytes, const std::string& path);
+// What the last eight bytes of a manifest must be, given all bytes before them.
+[[nodiscard]] std::uint64_t manifest_checksum(std::string_view bytes_before) noexcept;
+
 [[nodiscard]] std::string run_file_name(const RunRecord& run);
 [[nodiscard]] std::uint64_t run_seed(const std::string& uuid, const RunRecord& run);
 

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,17 +14,43 @@
 #include "directory/directory.hpp"
 #include "lib/log_format.hpp"
 #include "lib/manifest.hpp"
+#include "varve/error.hpp"
 
 namespace varve::internal {
 
+// A log that recovery read and that stays live. Its entry must be sealed, and synced that far.
+struct RecoveredLog {
+  LogRecordEntry entry;
+  Sequence last_sequence = 0;  // 0: no records.
+};
+
+// Seals what recovery accepted of an unsealed log, so that the next recovery ends at the same
+// record and the log may be followed by new ones: makes `bytes` up to scan.end durable by rewriting
+// the file as just that, unless `synced_end` already reaches it and nothing follows.
+// Idempotent. Errors: Io, NoSpace. Cost: one device flush and a copy of the records.
+[[nodiscard]] RecoveredLog seal_recovered_log(directory::Directory& directory,
+                                              std::string_view bytes, const LogScan& scan,
+                                              std::uint64_t synced_end);
+
 // The write-ahead log: a chain of preallocated files, the last of which is appended to.
 //
+//   rotate(): current file -> sealed (synced, closed)       a new or recycled file -> current
+//   release_through(): sealed -> released                   remove_released(): released -> spare
+//                                                           or removed
+//
+// Invariant: all but the current file are sealed and durable, so a hole can only be at the end of
+// the chain. Numbers and sequences ascend along it.
+// Ownership: the directory must outlive it. Spare files keep their old names until they are reused
+// or discarded; no manifest names them, so an open after a crash removes them as strays.
 // Thread-safety: one thread at a time for everything but sync() (the caller's lock holds the
 // others off). Durability: append() = the record survives the process; sync() = the device.
-// Errors: Io, NoSpace from rotation and sync. After a failed sync the log is poisoned: append()
-// and sync() throw the same Error from then on.
+// Errors: Io, NoSpace from rotation and sync. After a failed sync the log is poisoned: append(),
+// rotate() and sync() throw the same Error from then on. A rotation that could not make its new
+// file changed nothing and may be tried again.
 class WriteLog {
  public:
+  static constexpr std::size_t kSpareCountMax = 2;
+
   WriteLog(directory::Directory& directory, std::string uuid, std::size_t file_size);
   WriteLog(const WriteLog&) = delete;
   WriteLog& operator=(const WriteLog&) = delete;
@@ -29,36 +59,87 @@ class WriteLog {
   // Begins file `number` (recycling a dead one when there is one, else creating), big enough for a
   // record of `payload_size` bytes. Syncs and seals the file before it. The caller must make the
   // number known in the manifest before it appends.
+  // Requires: `number` above all live ones; `first_sequence` above the last one appended.
   void rotate(std::uint64_t number, Sequence first_sequence, std::size_t payload_size);
   // True when a record with that payload fits into the current file.
-  [[nodiscard]] bool fits(std::size_t payload_size) const noexcept;
-  // Requires: fits(). One record.
+  [[nodiscard]] bool fits(std::size_t payload_size) const noexcept {
+    const std::size_t left = capacity_ - end_.load(std::memory_order_relaxed);
+    return payload_size <= left && log_record_size(payload_size) <= left;
+  }
+  // One record. Requires: fits(); a sequence above the last one appended.
   void append(Sequence sequence, std::string_view payload);
   // Like append() of a batch with one operation, without building the payload first.
   void append_operation(Sequence sequence, OperationKind kind, std::string_view key,
                         std::string_view value);
+  // Bytes that one Put or EraseRange takes; an Erase takes one byte less than with an empty value.
   [[nodiscard]] static std::size_t operation_payload_size(std::string_view key,
                                                           std::string_view value) noexcept;
   // Makes everything appended so far survive power loss; nothing to do when it already does.
+  // Callers that arrive during a device flush share the next one.
   void sync();
 
   // Live files for the manifest, oldest first; the last one is being written.
   [[nodiscard]] const std::vector<LogRecordEntry>& live() const noexcept;
-  // Takes over files that recovery read and that are still needed.
-  void adopt(std::vector<LogRecordEntry> recovered);
+  // What live() will be after release_through(checkpoint); changes nothing.
+  [[nodiscard]] std::vector<LogRecordEntry> live_after(Sequence checkpoint) const;
+  // The lowest checkpoint with which release_through() brings live_size() down to `size`, or as
+  // near as it can; 0: it need not, or there is no file to release.
+  [[nodiscard]] Sequence checkpoint_for_live_size(std::uint64_t size) const noexcept;
+  // Takes over sealed files that recovery read and that are still needed, in ascending order.
+  // Requires: nothing live yet.
+  void adopt(const std::vector<RecoveredLog>& recovered);
   // Bytes in live files that recovery would read.
   [[nodiscard]] std::uint64_t live_size() const noexcept;
-  // Files whose records are all <= checkpoint leave live(); they become removable after the next
-  // manifest replacement. `last_sequences` are kept inside.
+  // Files whose records are all <= checkpoint leave live(), but never the current one; they become
+  // removable after the next manifest replacement.
   void release_through(Sequence checkpoint);
   // After that replacement: keeps up to two released files for recycling, removes the others.
+  // Errors: Io; the files that are left are tried again by the next call.
   void remove_released();
-  [[nodiscard]] std::uint64_t bytes_appended() const noexcept;  // Since construction.
-  [[nodiscard]] std::uint64_t sync_count() const noexcept;
+  // Removes what is kept for recycling: before a clean close. Errors: Io.
+  void remove_spares();
+  [[nodiscard]] std::uint64_t bytes_appended() const noexcept { return bytes_appended_; }
+  [[nodiscard]] std::uint64_t sync_count() const noexcept {  // Device flushes of records.
+    return sync_count_.load(std::memory_order_relaxed);
+  }
 
  private:
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
+  struct Retired {
+    std::uint64_t number;
+    bool recyclable;  // Of the usual size.
+  };
+  char* begin_record(Sequence sequence, std::size_t payload_size);
+  void end_record(Sequence sequence, std::size_t payload_size, std::string_view payload);
+  void rethrow_if_failed() const;
+  [[noreturn]] void poison(const Error& error);  // Requires: sync_mutex_ held, or no other thread.
+  void sync_current();                           // Requires: sync_mutex_ held.
+  std::unique_ptr<directory::LogFile> make_file(std::uint64_t number, std::size_t capacity);
+
+  directory::Directory& directory_;
+  const std::string uuid_, boot_id_;
+  const std::size_t file_size_;
+
+  // The current file. Written by the one thread; file_, and synced_end_, only under sync_mutex_.
+  std::unique_ptr<directory::LogFile> file_;
+  char* data_ = nullptr;
+  std::size_t capacity_ = 0;
+  std::atomic<std::size_t> end_ = 0;  // Stored with release after the record.
+  std::atomic<std::size_t> synced_end_ = 0;
+  std::uint64_t seed_ = 0;
+  Sequence last_sequence_ = 0;
+
+  mutable std::vector<LogRecordEntry>
+      live_;                              // live() brings synced_end of the last one up to date.
+  std::vector<Sequence> last_sequences_;  // Of live_, but the current file.
+  std::vector<bool> recyclable_;          // Of live_.
+  std::vector<Retired> released_;
+  std::vector<std::uint64_t> spares_;
+  std::uint64_t bytes_appended_ = 0;
+  std::atomic<std::uint64_t> sync_count_ = 0;
+
+  std::mutex sync_mutex_;         // Held during a device flush; the last lock of all.
+  std::optional<Error> failure_;  // Set once, before failed_.
+  std::atomic<bool> failed_ = false;
 };
 
 }  // namespace varve::internal

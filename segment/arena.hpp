@@ -5,17 +5,39 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <vector>
 
 namespace varve::segment {
 
+#if defined(__SANITIZE_ADDRESS__)
+inline constexpr bool kAddressSanitizer = true;
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+inline constexpr bool kAddressSanitizer = true;
+#else
+inline constexpr bool kAddressSanitizer = false;
+#endif
+#else
+inline constexpr bool kAddressSanitizer = false;
+#endif
+
+// Marks bytes as unusable, or usable again, for AddressSanitizer; nothing in other builds.
+void poison_memory(const void* begin, std::size_t size) noexcept;
+void unpoison_memory(const void* begin, std::size_t size) noexcept;
+
 // Hands out chunks of memory from regions that the kernel may back by huge pages, and takes them
 // back for reuse. One pool per index; counts what is out.
-// Thread-safety: any thread. Errors: std::bad_alloc.
+//
+// Chunks up to kPooledSizeMax come from regions of kRegionSize, in units of kUnit; larger ones are
+// mappings of their own. A region that is wholly free goes back to the kernel, but for a few that
+// are kept for the next chunk.
+// Lifetime: outlives every chunk. Thread-safety: any thread. Errors: std::bad_alloc.
 class ChunkPool {
  public:
   static constexpr std::size_t kSmallChunkSize = 16 * 1024;
   static constexpr std::size_t kChunkSize = 64 * 1024;
+  static constexpr std::size_t kUnit = 4 * 1024;
+  static constexpr std::size_t kRegionSize = 2 * 1024 * 1024;
+  static constexpr std::size_t kPooledSizeMax = 1024 * 1024;
   ChunkPool();
   ChunkPool(const ChunkPool&) = delete;
   ChunkPool& operator=(const ChunkPool&) = delete;
@@ -25,10 +47,14 @@ class ChunkPool {
     char* data = nullptr;
     std::size_t size = 0;
   };
-  // kSmallChunkSize, kChunkSize, or any larger size (of its own mapping).
+  // A chunk of `size` bytes, rounded up to a multiple of kUnit, aligned to kUnit.
   [[nodiscard]] Chunk allocate(std::size_t size);
   void release(Chunk chunk) noexcept;
   [[nodiscard]] std::size_t size_in_use() const noexcept;  // Bytes handed out.
+  // Bytes obtained from the kernel: what is out, the holes between, and the regions kept.
+  [[nodiscard]] std::size_t size_mapped() const noexcept;
+  // From now on allocate() throws rather than let size_in_use() pass `size`.
+  void set_size_limit(std::size_t size) noexcept;
 
  private:
   struct Impl;
@@ -36,26 +62,43 @@ class ChunkPool {
 };
 
 // A bump allocator over a pool's chunks: the first is small, so that thousands of arenas stay
-// cheap. Everything is released at once.
-// Thread-safety: allocate() by one thread; memory_size() by any.
+// cheap. Everything is released at once. Holds no chunk before the first allocation.
+// Thread-safety: allocate() by one thread; memory_size() by any. Errors: std::bad_alloc, without
+// effect.
 class Arena {
  public:
   explicit Arena(ChunkPool& pool) noexcept : pool_(pool) {}
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
   ~Arena();
-  [[nodiscard]] char* allocate(std::size_t size, std::size_t alignment);
+  // Requires: `alignment` is a power of two, at most 64.
+  [[nodiscard]] char* allocate(std::size_t size, std::size_t alignment) {
+    const std::size_t padding = static_cast<std::size_t>(-at_) & (alignment - 1);
+    if (padding > end_ - at_ || size > end_ - at_ - padding) [[unlikely]] {
+      return allocate_slow(size);
+    }
+    char* const memory = reinterpret_cast<char*>(at_ + padding);
+    at_ += padding + size;
+    if constexpr (kAddressSanitizer) unpoison_memory(memory, size);
+    return memory;
+  }
+  // Where a small allocation is likely to land; for prefetching.
+  [[nodiscard]] const void* next_position() const noexcept {
+    return reinterpret_cast<const void*>(at_);
+  }
   [[nodiscard]] std::size_t memory_size() const noexcept {  // Bytes of chunks held.
     return memory_size_.load(std::memory_order_relaxed);
   }
 
  private:
-  char* allocate_slow(std::size_t size, std::size_t alignment);
+  struct ChunkHeader;  // At the start of every chunk; links them.
+  char* allocate_slow(std::size_t size);
+
   ChunkPool& pool_;
-  char* at_ = nullptr;
-  char* end_ = nullptr;
+  std::uintptr_t at_ = 0;
+  std::uintptr_t end_ = 0;
+  ChunkHeader* chunks_ = nullptr;
   std::atomic<std::size_t> memory_size_ = 0;
-  std::vector<ChunkPool::Chunk> chunks_;
 };
 
 }  // namespace varve::segment

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <string_view>
 
@@ -11,15 +14,28 @@
 
 namespace varve::segment {
 
+namespace delta_detail {
+class Record;
+class Leaf;
+class DirectoryNode;
+class DeltaCursor;
+}  // namespace delta_detail
+
 // A segment's newest writes in memory, ordered without a sort.
+//
+// A two-level directory of separators leads to leaves of up to 64 keys in order of arrival, found
+// by a one-byte fingerprint of the key's hash; only a scan sorts a leaf, into the cursor. A full
+// leaf is replaced, with the inner directory node above it, by two. Versions of a key are a chain,
+// newest first; records stay where they are until the delta dies.
 //
 // Thread-safety: insert() by one writer at a time; find() and cursors by any number of readers
 // beside it, without locks (with ReaderMode::Concurrent; Alone recycles nodes at once and needs
 // one thread at a time).
+// Lifetime: the pool must outlive it.
 class Delta {
  public:
   enum class ReaderMode : std::uint8_t { Alone, Concurrent };
-  Delta(ChunkPool& pool, ReaderMode mode);
+  Delta(ChunkPool& pool, ReaderMode mode) noexcept;
   Delta(const Delta&) = delete;
   Delta& operator=(const Delta&) = delete;
   ~Delta();
@@ -34,20 +50,58 @@ class Delta {
   // The newest version with a sequence <= `at`; the value lives as long as the delta.
   [[nodiscard]] FoundEntry find(std::string_view key, std::uint64_t hash,
                                 Sequence at) const noexcept;
-  // Values are stable. Stays valid while the writer goes on: it shows at least what was there when
-  // it moved. The delta must outlive it.
+  // Values are stable, keys too. Stays valid while the writer goes on: it copies one leaf at a time
+  // when it comes there, so it shows at least what was there at its last seek. The delta must
+  // outlive it.
   [[nodiscard]] std::unique_ptr<EntrySource> cursor() const;
 
-  [[nodiscard]] bool empty() const noexcept;
-  [[nodiscard]] std::size_t memory_size() const noexcept;    // Bytes held, chunks included.
-  [[nodiscard]] std::uint64_t data_size() const noexcept;    // Key and value bytes inserted.
-  [[nodiscard]] std::uint64_t entry_count() const noexcept;  // Versions inserted.
-  [[nodiscard]] Sequence first_sequence() const noexcept;    // 0 when empty.
-  [[nodiscard]] Sequence last_sequence() const noexcept;
+  [[nodiscard]] bool empty() const noexcept { return entry_count() == 0; }
+  [[nodiscard]] std::size_t memory_size() const noexcept {  // Bytes of the chunks held.
+    return arena_.memory_size();
+  }
+  [[nodiscard]] std::uint64_t data_size() const noexcept {  // Key and value bytes inserted.
+    return data_size_.load(std::memory_order_relaxed);
+  }
+  [[nodiscard]] std::uint64_t entry_count() const noexcept {  // Versions inserted.
+    return entry_count_.load(std::memory_order_acquire);
+  }
+  [[nodiscard]] Sequence first_sequence() const noexcept;  // 0 when empty.
+  [[nodiscard]] Sequence last_sequence() const noexcept {  // 0 when empty.
+    return last_sequence_.load(std::memory_order_relaxed);
+  }
 
  private:
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
+  friend class delta_detail::DeltaCursor;
+  struct Addition;
+  struct Path;
+  struct Split;
+  // Node sizes are powers of two of children: 4, 8, ..., 2^25.
+  static constexpr std::size_t kNodeClassCount = 24;
+
+  void insert_first(const Addition& addition);
+  void insert_by_split(const Addition& addition, const Path& path);
+  void replace_leaf(const Path& path, const Split& split) noexcept;
+  void finish_insert(const Addition& addition) noexcept;
+  const delta_detail::Record* make_record(const Addition& addition);
+  void reserve_leaves(std::size_t count);
+  void reserve_nodes(std::initializer_list<std::size_t> capacities);
+  delta_detail::Leaf* take_leaf() noexcept;
+  delta_detail::DirectoryNode* take_node(std::size_t capacity) noexcept;
+  void retire(delta_detail::Leaf* leaf) noexcept;
+  void retire(delta_detail::DirectoryNode* node) noexcept;
+
+  // Readers share this line; the writer touches it only when a root is replaced.
+  alignas(64) std::atomic<delta_detail::DirectoryNode*> root_ = nullptr;
+  Sequence base_sequence_ = 0;  // Of the first record. Set before a root is published.
+  ReaderMode mode_;
+
+  alignas(64) Arena arena_;
+  std::atomic<std::uint64_t> data_size_ = 0;
+  std::atomic<std::uint64_t> entry_count_ = 0;
+  std::atomic<Sequence> last_sequence_ = 0;
+  // Singly linked through the first bytes of the free nodes.
+  void* free_leaves_ = nullptr;
+  std::array<void*, kNodeClassCount> free_nodes_{};
 };
 
 }  // namespace varve::segment

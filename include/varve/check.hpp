@@ -43,7 +43,7 @@ struct CheckOptions {
   // True: also every block, key order, fences, filter membership of every key, routes.
   bool deep = false;
   std::chrono::milliseconds lock_wait = kOpenWaitDefault;
-  std::function<void(const CheckProgress&)> progress;  // Called now and then; must not throw.
+  std::function<void(const CheckProgress&)> progress = {};  // Called now and then; must not throw.
 };
 
 struct CheckReport {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// VARVE_EXPORT marks what a shared library shows; everything else stays hidden. Consumers of a
-// static library define VARVE_STATIC_DEFINE (the CMake target and varve.pc do it).
+// VARVE_EXPORT marks what a shared library shows; everything else in it stays hidden. Code that
+// links a static library defines VARVE_STATIC_DEFINE (the CMake target and varve.pc do it).
 #if defined(VARVE_STATIC_DEFINE) || !defined(__GNUC__)
 #define VARVE_EXPORT
 #else

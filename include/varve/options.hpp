@@ -75,9 +75,9 @@ struct Options {
 };
 
 struct WriteOptions {
-  std::optional<Durability> durability;  // Default: Options::durability.
+  std::optional<Durability> durability = {};  // Default: Options::durability.
   // A write that cannot finish in this time has no effect and throws Busy. Default: none.
-  std::optional<std::chrono::nanoseconds> deadline;
+  std::optional<std::chrono::nanoseconds> deadline = {};
 };
 
 }  // namespace varve

@@ -73,7 +73,7 @@ struct MaintenanceProgress {
 struct CompactOptions {
   std::string_view from = {};  // Segments that overlap [from, to); empty: no bound.
   std::string_view to = {};
-  std::function<void(const MaintenanceProgress&)> progress;  // After each segment; may cancel.
+  std::function<void(const MaintenanceProgress&)> progress = {};  // After each segment; may cancel.
   const CancelToken* cancel = nullptr;  // Checked between segments and within merges.
 };
 
@@ -165,7 +165,7 @@ class VARVE_EXPORT SegmentIndex {
  private:
   friend struct internal::SegmentIndexAccess;
   explicit SegmentIndex(std::shared_ptr<internal::Index> index) noexcept;
-  internal::Index& ready() const;  // Throws Closed without an index.
+  [[nodiscard]] internal::Index& ready() const;  // Throws Closed without an index.
   std::shared_ptr<internal::Index> index_;
 };
 

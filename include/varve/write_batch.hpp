@@ -34,6 +34,7 @@ class VARVE_EXPORT WriteBatch {
 
   std::string bytes_;
   std::size_t count_ = 0;
+  std::size_t charged_ = 0;  // What kBatchSizeMax is compared with.
 };
 
 }  // namespace varve

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "directory/file_replacer.hpp"
+
+#include "directory/check.hpp"
+#include "directory/file_name.hpp"
+
+namespace varve::directory {
+
+FileReplacer::FileReplacer(FileSystem& file_system, std::string_view name)
+    : file_system_(file_system), name_(name), tmp_name_(name_ + std::string(kTemporarySuffix)) {
+  if (file_system_.exists(tmp_name_)) file_system_.remove(tmp_name_);
+  tmp_ = file_system_.create(tmp_name_);
+}
+
+FileReplacer::~FileReplacer() {
+  if (renamed_) return;
+  tmp_.reset();
+  try {
+    file_system_.remove(tmp_name_);
+  } catch (...) {
+    // It stays, as after a crash, and goes the same way.
+  }
+}
+
+void FileReplacer::append(std::string_view bytes) {
+  tmp_->write(size_, bytes);
+  size_ += bytes.size();
+}
+
+void FileReplacer::start_write_back() {
+  tmp_->start_write_back(write_back_from_, size_ - write_back_from_);
+  write_back_from_ = size_;
+}
+
+void FileReplacer::commit() {
+  VARVE_CHECK(!renamed_);
+  tmp_->sync();
+  file_system_.rename(tmp_name_, name_);
+  renamed_ = true;
+  file_system_.sync();
+}
+
+}  // namespace varve::directory

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "directory/fork_marker.hpp"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <new>
+
+namespace varve::directory {
+namespace {
+
+using Page = std::atomic<std::uint64_t>;
+
+// Not on the wiped page: a child counts on from its parent's number, so it never equals the number
+// of an ancestor whose handles it carries.
+std::atomic<std::uint64_t> numbers_given{0};
+
+Page* map_wiped_page() noexcept {
+  const auto size = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  void* const memory =
+      ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return nullptr;
+  if (::madvise(memory, size, MADV_WIPEONFORK) != 0) {
+    ::munmap(memory, size);
+    return nullptr;
+  }
+  return new (memory) Page(0);
+}
+
+// Null where there is no such page. A lost race leaves one page mapped, which is harmless; a lock
+// here could be held by another thread at the moment of a fork.
+Page* wiped_page() noexcept {
+  static std::atomic<Page*> page{nullptr};
+  static std::atomic<bool> unavailable{false};
+  Page* found = page.load(std::memory_order_acquire);
+  if (found != nullptr || unavailable.load(std::memory_order_relaxed)) return found;
+  Page* const mapped = map_wiped_page();
+  if (mapped == nullptr) {
+    unavailable.store(true, std::memory_order_relaxed);
+    return page.load(std::memory_order_acquire);
+  }
+  return page.compare_exchange_strong(found, mapped, std::memory_order_acq_rel) ? mapped : found;
+}
+
+}  // namespace
+
+ForkMarker::ForkMarker() noexcept : page_(nullptr), number_(0) {
+  Page* const page = wiped_page();
+  if (page == nullptr) {
+    number_ = static_cast<std::uint64_t>(::getpid());
+    return;
+  }
+  std::uint64_t number = page->load(std::memory_order_relaxed);
+  if (number == 0) {
+    const std::uint64_t mine = numbers_given.fetch_add(1, std::memory_order_relaxed) + 1;
+    if (page->compare_exchange_strong(number, mine, std::memory_order_relaxed)) number = mine;
+  }
+  page_ = page;
+  number_ = number;
+}
+
+bool ForkMarker::pid_changed() const noexcept {
+  return number_ != static_cast<std::uint64_t>(::getpid());
+}
+
+}  // namespace varve::directory

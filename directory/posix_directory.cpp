@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "directory/posix_directory.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "directory/check.hpp"
+#include "directory/file_name.hpp"
+#include "directory/file_replacer.hpp"
+#include "directory/local_ownership.hpp"
+#include "directory/mapping.hpp"
+#include "directory/ownership.hpp"
+#include "directory/posix_file_system.hpp"
+#include "directory/posix_log_file.hpp"
+#include "varve/error.hpp"
+
+namespace varve::directory {
+namespace {
+
+constexpr std::string_view kManifestName = "MANIFEST";
+
+// Collects what is appended into chunks of kWriteChunkSize, each of which the device may begin to
+// write at once.
+class ChunkedSink final : public Sink {
+ public:
+  explicit ChunkedSink(FileReplacer& file) : file_(file) {}
+  void append(std::string_view bytes) override {
+    while (!bytes.empty()) {
+      if (used_ == 0 && bytes.size() >= PosixDirectory::kWriteChunkSize) {
+        write(bytes.substr(0, PosixDirectory::kWriteChunkSize));
+        bytes.remove_prefix(PosixDirectory::kWriteChunkSize);
+        continue;
+      }
+      if (!chunk_.has_value()) chunk_.emplace(PosixDirectory::kWriteChunkSize);
+      const std::size_t size = std::min(chunk_->size() - used_, bytes.size());
+      std::memcpy(chunk_->data() + used_, bytes.data(), size);
+      used_ += size;
+      bytes.remove_prefix(size);
+      if (used_ == chunk_->size()) flush();
+    }
+  }
+  [[nodiscard]] std::uint64_t offset() const noexcept override { return file_.size() + used_; }
+  void flush() {
+    if (used_ == 0) return;
+    write({chunk_->data(), used_});
+    used_ = 0;
+  }
+
+ private:
+  void write(std::string_view chunk) {
+    file_.append(chunk);
+    file_.start_write_back();
+  }
+  FileReplacer& file_;
+  std::optional<LargeBuffer> chunk_;
+  std::size_t used_ = 0;
+};
+
+// Once the file is mapped, its descriptor is given back: an index may have more files than a
+// process may have descriptors.
+class PosixImmutableFile final : public ImmutableFile {
+ public:
+  PosixImmutableFile(std::string_view name, std::filesystem::path path, std::shared_ptr<File> file)
+      : name_(name), path_(std::move(path)), size_(file->size()), file_(std::move(file)) {}
+  [[nodiscard]] const std::string& name() const noexcept override { return name_; }
+  [[nodiscard]] std::uint64_t size() const noexcept override { return size_; }
+  void read(std::uint64_t offset, std::span<char> out) const override {
+    if (offset > size_ || out.size() > size_ - offset) fail_short(offset, out.size(), size_);
+    std::unique_lock lock(mutex_);
+    const std::shared_ptr<File> file = file_;
+    lock.unlock();
+    if (file == nullptr) {
+      std::memcpy(out.data(), mapping_->bytes().data() + offset, out.size());
+      return;
+    }
+    const std::size_t count = file->read(offset, out);
+    if (count != out.size()) fail_short(offset, out.size(), offset + count);
+  }
+  [[nodiscard]] std::string_view map() const override {
+    std::call_once(mapped_, [this] {
+      auto mapping = file_->map_readable();
+      if (mapping == nullptr || mapping->bytes().size() != size_) return;
+      const std::lock_guard lock(mutex_);
+      mapping_ = std::move(mapping);
+      file_ = nullptr;
+    });
+    return mapping_ == nullptr ? std::string_view() : mapping_->bytes();
+  }
+
+ private:
+  [[noreturn]] void fail_short(std::uint64_t offset, std::uint64_t size,
+                               std::uint64_t found) const {
+    throw Error(ErrorCode::Corruption,
+                name_ + ", byte " + std::to_string(offset) + ": " + std::to_string(size) +
+                    " bytes expected, the file ends at byte " + std::to_string(found),
+                path_);
+  }
+
+  const std::string name_;
+  const std::filesystem::path path_;
+  const std::uint64_t size_;
+  mutable std::once_flag mapped_;
+  mutable std::mutex mutex_;
+  mutable std::shared_ptr<File> file_;  // Guarded by mutex_; null once mapped.
+  // Set before file_ becomes null, then constant.
+  mutable std::unique_ptr<ReadableMapping> mapping_;
+};
+
+}  // namespace
+
+PosixDirectory::PosixDirectory(std::shared_ptr<FileSystem> file_system,
+                               PosixDirectoryOptions options)
+    : file_system_(std::move(file_system)), path_(file_system_->path()), options_(options) {}
+
+void PosixDirectory::check_absent(std::string_view name) const {
+  VARVE_CHECK(is_file_name(name) && !is_temporary_name(name));
+  if (!file_system_->exists(name)) return;
+  const std::filesystem::path file_path = path_ / name;
+  throw Error(ErrorCode::AlreadyExists,
+              "cannot create " + file_path.string() + ": there is a file of that name", file_path);
+}
+
+void PosixDirectory::remove_quietly(std::string_view name) noexcept {
+  try {
+    file_system_->remove(name);
+  } catch (...) {
+    // It stays as a stray that no manifest names; the failure that led here is the one to report.
+  }
+}
+
+void PosixDirectory::put_immutable(std::string_view name, const std::function<void(Sink&)>& write) {
+  check_absent(name);
+  FileReplacer file(*file_system_, name);
+  ChunkedSink sink(file);
+  write(sink);
+  sink.flush();
+  try {
+    file.commit();
+  } catch (...) {
+    if (file.renamed()) remove_quietly(name);
+    throw;
+  }
+}
+
+void PosixDirectory::replace(std::string_view name, std::string_view bytes) {
+  VARVE_CHECK(is_file_name(name) && !is_temporary_name(name));
+  FileReplacer file(*file_system_, name);
+  file.append(bytes);
+  file.commit();
+}
+
+std::shared_ptr<const ImmutableFile> PosixDirectory::open(std::string_view name) const {
+  VARVE_CHECK(is_file_name(name));
+  return std::make_shared<PosixImmutableFile>(name, path_ / name, file_system_->open(name, false));
+}
+
+std::string PosixDirectory::read_all(std::string_view name, std::uint64_t size_max) const {
+  VARVE_CHECK(is_file_name(name));
+  const std::unique_ptr<File> file = file_system_->open(name, false);
+  const std::uint64_t size = file->size();
+  if (size > size_max) {
+    throw Error(ErrorCode::LimitExceeded,
+                "cannot read " + (path_ / name).string() + ": at most " + std::to_string(size_max) +
+                    " bytes expected, " + std::to_string(size) + " found",
+                path_ / name);
+  }
+  std::string bytes(static_cast<std::size_t>(size), '\0');
+  bytes.resize(file->read(0, bytes));
+  return bytes;
+}
+
+void PosixDirectory::punch(std::string_view name, std::uint64_t offset, std::uint64_t size) {
+  VARVE_CHECK(is_file_name(name));
+  const std::unique_ptr<File> file = file_system_->open(name, true);
+  const std::uint64_t file_size = file->size();
+  if (offset > file_size || size > file_size - offset) {
+    throw Error(ErrorCode::Corruption,
+                "cannot free " + std::to_string(size) + " bytes of " + (path_ / name).string() +
+                    " at byte " + std::to_string(offset) + ": the file ends at byte " +
+                    std::to_string(file_size),
+                path_ / name);
+  }
+  file->punch(offset, size);
+}
+
+void PosixDirectory::remove(std::string_view name) {
+  VARVE_CHECK(is_file_name(name));
+  try {
+    file_system_->remove(name);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::NotFound) throw;
+  }
+}
+
+std::vector<FileInfo> PosixDirectory::list() const {
+  return file_system_->list();
+}
+
+std::unique_ptr<LogFile> PosixDirectory::create_log(std::string_view name, std::size_t capacity) {
+  check_absent(name);
+  std::unique_ptr<File> file = file_system_->create(name);
+  try {
+    file->allocate(capacity);
+    file->sync();
+    file_system_->sync();
+    return make_posix_log_file(std::string(name), std::move(file));
+  } catch (...) {
+    remove_quietly(name);
+    throw;
+  }
+}
+
+std::unique_ptr<LogFile> PosixDirectory::recycle_log(std::string_view old_name,
+                                                     std::string_view name, std::size_t capacity) {
+  VARVE_CHECK(is_file_name(old_name));
+  check_absent(name);
+  std::unique_ptr<File> file = file_system_->open(old_name, true);
+  // The blocks of the old size are asked for too: a copied or restored file may have lost some.
+  const bool grows = file->size() < capacity;
+  file->allocate(std::max<std::uint64_t>(file->size(), capacity));
+  if (grows) file->sync();
+  file_system_->rename(old_name, name);
+  file_system_->sync();
+  return make_posix_log_file(std::string(name), std::move(file));
+}
+
+std::unique_ptr<Ownership> PosixDirectory::acquire(LockMode mode, std::chrono::milliseconds wait,
+                                                   bool create) {
+  if (const auto local = file_system_->local_ownership(); local != nullptr) {
+    return local->acquire(mode, wait, create || file_system_->exists(kManifestName), path_);
+  }
+  return acquire_posix_ownership(path_, mode, wait, create, options_.allow_network_file_system);
+}
+
+LockStatus PosixDirectory::lock_status() const {
+  if (const auto local = file_system_->local_ownership(); local != nullptr) {
+    return local->status(file_system_->exists(kManifestName));
+  }
+  return posix_lock_status(path_);
+}
+
+std::shared_ptr<Directory> make_posix_directory(std::filesystem::path path,
+                                                PosixDirectoryOptions options) {
+  return std::make_shared<PosixDirectory>(std::make_shared<PosixFileSystem>(std::move(path)),
+                                          options);
+}
+
+std::shared_ptr<Directory> make_posix_directory(std::shared_ptr<FileSystem> file_system) {
+  VARVE_CHECK(file_system != nullptr);
+  return std::make_shared<PosixDirectory>(std::move(file_system), PosixDirectoryOptions());
+}
+
+}  // namespace varve::directory

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "directory/posix_log_file.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <utility>
+
+#include "directory/check.hpp"
+
+namespace varve::directory {
+namespace {
+
+class MappedLogFile final : public LogFile {
+ public:
+  MappedLogFile(std::string name, std::unique_ptr<File> file,
+                std::unique_ptr<WritableMapping> mapping)
+      : name_(std::move(name)), file_(std::move(file)), mapping_(std::move(mapping)) {
+    populate_beyond(0);
+  }
+  [[nodiscard]] const std::string& name() const noexcept override { return name_; }
+  [[nodiscard]] std::size_t capacity() const noexcept override { return mapping_->size(); }
+  [[nodiscard]] char* data() noexcept override { return mapping_->data(); }
+  void publish(std::size_t from, std::size_t to) override {
+    VARVE_CHECK(from <= to && to <= capacity());
+    if (to + kLogPopulateAhead > populated_.load(std::memory_order_relaxed)) populate_beyond(to);
+  }
+  void sync() override { file_->sync(); }
+
+ private:
+  // Two threads may both come here; then one range is readied twice, or one not at all.
+  void populate_beyond(std::size_t position) noexcept {
+    const std::size_t populated = populated_.load(std::memory_order_relaxed);
+    if (populated >= capacity()) return;
+    const std::size_t from = std::max(populated, position);
+    const std::size_t size = std::min(kLogPopulateSize, capacity() - std::min(from, capacity()));
+    mapping_->populate(from, size);
+    populated_.store(from + size, std::memory_order_relaxed);
+  }
+
+  const std::string name_;
+  const std::unique_ptr<File> file_;
+  const std::unique_ptr<WritableMapping> mapping_;
+  std::atomic<std::size_t> populated_ = 0;
+};
+
+class BufferedLogFile final : public LogFile {
+ public:
+  BufferedLogFile(std::string name, std::unique_ptr<File> file, std::size_t capacity)
+      : name_(std::move(name)),
+        file_(std::move(file)),
+        capacity_(capacity),
+        bytes_(std::make_unique<char[]>(capacity)) {}
+  [[nodiscard]] const std::string& name() const noexcept override { return name_; }
+  [[nodiscard]] std::size_t capacity() const noexcept override { return capacity_; }
+  [[nodiscard]] char* data() noexcept override { return bytes_.get(); }
+  void publish(std::size_t from, std::size_t to) override {
+    VARVE_CHECK(from <= to && to <= capacity_);
+    file_->write(from, {bytes_.get() + from, to - from});
+  }
+  void sync() override { file_->sync(); }
+
+ private:
+  const std::string name_;
+  const std::unique_ptr<File> file_;
+  const std::size_t capacity_;
+  const std::unique_ptr<char[]> bytes_;
+};
+
+}  // namespace
+
+std::unique_ptr<LogFile> make_posix_log_file(std::string name, std::unique_ptr<File> file) {
+  if (auto mapping = file->map_writable(); mapping != nullptr) {
+    return std::make_unique<MappedLogFile>(std::move(name), std::move(file), std::move(mapping));
+  }
+  const auto capacity = static_cast<std::size_t>(file->size());
+  return std::make_unique<BufferedLogFile>(std::move(name), std::move(file), capacity);
+}
+
+}  // namespace varve::directory

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "directory/directory.hpp"
+
+namespace varve::directory {
+
+// How far ahead of the newest record the pages of a mapped log are readied, and by how much at a
+// time: enough that no append takes a page fault, little enough that a sync writes few pages which
+// hold nothing yet.
+inline constexpr std::size_t kLogPopulateAhead = std::size_t{256} << 10;
+inline constexpr std::size_t kLogPopulateSize = std::size_t{1} << 20;
+
+// A log in `file`, all of whose blocks are allocated: stored into through a mapping, or, where the
+// file cannot be mapped, kept in memory and written by publish(). Errors: Io, OutOfMemory.
+[[nodiscard]] std::unique_ptr<LogFile> make_posix_log_file(std::string name,
+                                                           std::unique_ptr<File> file);
+
+}  // namespace varve::directory

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "directory/simulated_medium.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <random>
+#include <set>
+#include <unordered_map>
+#include <utility>
+
+#include "directory/check.hpp"
+
+namespace varve::directory {
+namespace {
+
+constexpr std::size_t kSectorSize = SimulatedFileSystem::kSectorSize;
+
+#if defined(__clang__) || defined(__GNUC__)
+#define VARVE_NO_SANITIZE_THREAD __attribute__((no_sanitize("thread")))
+#else
+#define VARVE_NO_SANITIZE_THREAD
+#endif
+
+// Copies bytes that another thread may be storing into through a mapping, as write-back does: each
+// byte is old or new. Not memcpy, which the thread sanitizer would see through.
+VARVE_NO_SANITIZE_THREAD void copy_while_stored(char* to, const char* from, std::size_t size) {
+  const volatile char* const source = from;
+  for (std::size_t i = 0; i < size; ++i) to[i] = source[i];
+}
+
+std::string copy_of(const SimulatedInode& inode) {
+  if (inode.writable_mapping_count == 0) return *inode.current;
+  std::string copy(inode.current->size(), '\0');
+  copy_while_stored(copy.data(), inode.current->data(), copy.size());
+  return copy;
+}
+
+std::string_view sector_of(std::string_view bytes, std::size_t offset) {
+  return offset >= bytes.size() ? std::string_view() : bytes.substr(offset, kSectorSize);
+}
+
+using Random = std::mt19937_64;
+bool coin(Random& random) {
+  return (random() & 1) != 0;
+}
+std::uint64_t below(Random& random, std::uint64_t limit) {
+  return random() % limit;
+}
+
+// Makes what a file may hold after power loss.
+class DataLoss {
+ public:
+  DataLoss(const RebootPolicy& policy, Random& random, const std::vector<std::string>& stale)
+      : policy_(policy), random_(random), stale_(stale) {}
+
+  std::string apply(const SimulatedInode& inode) {
+    const std::string current = copy_of(inode);
+    switch (policy_.data) {
+      case RebootPolicy::Data::Lost:
+        return inode.durable;
+      case RebootPolicy::Data::Kept:
+        return with_dropped(inode, current);
+      case RebootPolicy::Data::SizeOnly:
+        return size_only(inode.durable, current.size());
+      case RebootPolicy::Data::Mixed:
+        return mixed(inode.durable, with_dropped(inode, current));
+    }
+    return {};
+  }
+
+ private:
+  // Sectors that a failed sync dropped hold their old bytes.
+  static std::string with_dropped(const SimulatedInode& inode, std::string bytes) {
+    for (const auto& [offset, dropped] : inode.dropped) {
+      if (sector_of(bytes, offset) != dropped) continue;
+      std::string old(sector_of(inode.durable, offset));
+      old.resize(dropped.size());
+      bytes.replace(offset, old.size(), old);
+    }
+    return bytes;
+  }
+
+  std::string size_only(const std::string& durable, std::size_t size) {
+    std::string bytes = durable.substr(0, std::min(durable.size(), size));
+    while (bytes.size() < size) {
+      const std::size_t offset = bytes.size();
+      bytes += fill(offset, std::min(kSectorSize, size - offset));
+    }
+    return bytes;
+  }
+
+  std::string mixed(const std::string& durable, const std::string& current) {
+    std::size_t size = coin(random_) ? durable.size() : current.size();
+    if (durable.size() < current.size() && below(random_, 4) == 0) {
+      size = durable.size() + below(random_, current.size() - durable.size() + 1);
+    }
+    std::string bytes;
+    bytes.reserve(size);
+    while (bytes.size() < size) {
+      const std::size_t offset = bytes.size();
+      const std::size_t length = std::min(kSectorSize, size - offset);
+      bytes += mixed_sector(sector_of(durable, offset), sector_of(current, offset), offset, length);
+    }
+    return bytes;
+  }
+
+  std::string mixed_sector(std::string_view old_bytes, std::string_view new_bytes,
+                           std::size_t offset, std::size_t length) {
+    std::string before(old_bytes.substr(0, length));
+    if (before.size() < length) before += fill(offset, length - before.size());
+    if (old_bytes == new_bytes) return before;
+    std::string after(new_bytes.substr(0, length));
+    if (after.size() < length) after.resize(length);
+    switch (below(random_, 5)) {
+      case 0:
+      case 1:
+        return before;
+      case 2:
+      case 3:
+        return after;
+      default: {  // Torn: the front is new, the rest is not.
+        const std::size_t torn_at = below(random_, length + 1);
+        return after.substr(0, torn_at) + before.substr(torn_at);
+      }
+    }
+  }
+
+  std::string fill(std::size_t offset, std::size_t length) {
+    std::string bytes(length, '\0');
+    if (policy_.fill == RebootPolicy::Fill::Zeros) return bytes;
+    if (!stale_.empty() && coin(random_)) {
+      const std::string& from = stale_[below(random_, stale_.size())];
+      const std::string_view sector = sector_of(from, offset);
+      std::memcpy(bytes.data(), sector.data(), std::min(length, sector.size()));
+      return bytes;
+    }
+    for (char& byte : bytes) byte = static_cast<char>(random_());
+    return bytes;
+  }
+
+  const RebootPolicy& policy_;
+  Random& random_;
+  const std::vector<std::string>& stale_;
+};
+
+// Which of the unsynced changes reached the medium.
+std::vector<bool> choose_changes(const std::vector<SimulatedNameChange>& changes,
+                                 RebootPolicy::Names names, Random& random) {
+  std::vector<bool> kept(changes.size(), names == RebootPolicy::Names::Kept);
+  if (names == RebootPolicy::Names::Prefix) {
+    const std::uint64_t count = below(random, changes.size() + 1);
+    std::fill_n(kept.begin(), count, true);
+  }
+  if (names != RebootPolicy::Names::Mixed) return kept;
+  std::set<std::string> lost_names;
+  std::set<const SimulatedInode*> lost_inodes;
+  for (std::size_t i = 0; i < changes.size(); ++i) {
+    const SimulatedNameChange& change = changes[i];
+    const bool builds_on_lost =
+        lost_names.contains(change.removed) || lost_names.contains(change.added) ||
+        lost_inodes.contains(change.inode.get()) || lost_inodes.contains(change.replaced.get());
+    kept[i] = coin(random) && !builds_on_lost;
+    if (kept[i]) continue;
+    if (!change.removed.empty()) lost_names.insert(change.removed);
+    if (!change.added.empty()) lost_names.insert(change.added);
+    lost_inodes.insert(change.inode.get());
+    if (change.replaced != nullptr) lost_inodes.insert(change.replaced.get());
+  }
+  return kept;
+}
+
+}  // namespace
+
+void SimulatedInode::resize(std::uint64_t size) {
+  if (size == current->size()) return;
+  VARVE_CHECK(writable_mapping_count == 0);
+  if (current.use_count() > 1) current = std::make_shared<std::string>(*current);
+  current->resize(static_cast<std::size_t>(size));
+}
+
+void SimulatedInode::sync() {
+  std::string bytes = copy_of(*this);
+  for (auto at = dropped.begin(); at != dropped.end();) {
+    const auto& [offset, held] = *at;
+    if (sector_of(bytes, offset) != held) {
+      at = dropped.erase(at);
+      continue;
+    }
+    std::string old(sector_of(durable, offset));
+    old.resize(held.size());
+    bytes.replace(offset, old.size(), old);
+    ++at;
+  }
+  durable = std::move(bytes);
+}
+
+void SimulatedInode::drop_unsynced() {
+  const std::string bytes = copy_of(*this);
+  for (std::size_t offset = 0; offset < bytes.size(); offset += kSectorSize) {
+    const std::string_view held = sector_of(bytes, offset);
+    if (held != sector_of(durable, offset)) dropped.insert_or_assign(offset, std::string(held));
+  }
+}
+
+std::shared_ptr<SimulatedInode> SimulatedMedium::find(std::string_view name) const {
+  const auto found = names_.find(name);
+  return found == names_.end() ? nullptr : found->second;
+}
+
+std::shared_ptr<SimulatedInode> SimulatedMedium::create(std::string_view name) {
+  auto inode = std::make_shared<SimulatedInode>();
+  names_.emplace(name, inode);
+  unsynced_.push_back({.removed = {}, .added = std::string(name), .inode = inode, .replaced = {}});
+  return inode;
+}
+
+void SimulatedMedium::rename(std::string_view from, std::string_view to) {
+  if (from == to) return;
+  const auto found = names_.find(from);
+  VARVE_CHECK(found != names_.end());
+  auto inode = found->second;
+  unsynced_.push_back({.removed = std::string(from),
+                       .added = std::string(to),
+                       .inode = inode,
+                       .replaced = find(to)});
+  names_.erase(found);
+  names_.insert_or_assign(std::string(to), std::move(inode));
+}
+
+void SimulatedMedium::remove(std::string_view name) {
+  const auto found = names_.find(name);
+  VARVE_CHECK(found != names_.end());
+  unsynced_.push_back(
+      {.removed = std::string(name), .added = {}, .inode = found->second, .replaced = {}});
+  names_.erase(found);
+}
+
+void SimulatedMedium::sync_names() {
+  durable_names_ = names_;
+  unsynced_.clear();
+}
+
+void SimulatedMedium::plant(std::string_view name, std::string_view bytes) {
+  auto inode = std::make_shared<SimulatedInode>();
+  *inode->current = bytes;
+  inode->durable = bytes;
+  names_.insert_or_assign(std::string(name), inode);
+  durable_names_.insert_or_assign(std::string(name), inode);
+}
+
+SimulatedMedium SimulatedMedium::clone() const {
+  std::unordered_map<const SimulatedInode*, std::shared_ptr<SimulatedInode>> copies;
+  const auto copy = [&](const std::shared_ptr<SimulatedInode>& inode) {
+    if (inode == nullptr) return inode;
+    std::shared_ptr<SimulatedInode>& made = copies[inode.get()];
+    if (made == nullptr) {
+      made = std::make_shared<SimulatedInode>();
+      *made->current = copy_of(*inode);
+      made->durable = inode->durable;
+      made->dropped = inode->dropped;
+    }
+    return made;
+  };
+  SimulatedMedium result;
+  for (const auto& [name, inode] : names_) result.names_.emplace(name, copy(inode));
+  for (const auto& [name, inode] : durable_names_) result.durable_names_.emplace(name, copy(inode));
+  for (const SimulatedNameChange& change : unsynced_) {
+    result.unsynced_.push_back({.removed = change.removed,
+                                .added = change.added,
+                                .inode = copy(change.inode),
+                                .replaced = copy(change.replaced)});
+  }
+  return result;
+}
+
+SimulatedMedium SimulatedMedium::after_power_loss(const RebootPolicy& policy) const {
+  Random random(policy.seed);
+  std::vector<std::string> stale;
+  if (policy.fill == RebootPolicy::Fill::Garbage) {
+    for (const auto& [name, inode] : names_) stale.push_back(copy_of(*inode));
+    for (const SimulatedNameChange& change : unsynced_) stale.push_back(change.inode->durable);
+  }
+  Names kept = durable_names_;
+  const std::vector<bool> chosen = choose_changes(unsynced_, policy.names, random);
+  for (std::size_t i = 0; i < unsynced_.size(); ++i) {
+    if (!chosen[i]) continue;
+    const SimulatedNameChange& change = unsynced_[i];
+    if (!change.removed.empty()) kept.erase(change.removed);
+    if (!change.added.empty()) kept.insert_or_assign(change.added, change.inode);
+  }
+  SimulatedMedium result;
+  DataLoss loss(policy, random, stale);
+  for (const auto& [name, inode] : kept) result.plant(name, loss.apply(*inode));
+  return result;
+}
+
+}  // namespace varve::directory

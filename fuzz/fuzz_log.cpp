@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// Strategy: the input is what follows a log's header, with a first byte that chooses what the
+// manifest says of the log. The mutator gives most positions that look like a record their right
+// tag and checksum. Invariants: a scan ends, visits ascending records inside the file whose
+// operations parse, and ends where the last one does; what it found, sealed there, is found again.
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "directory/bytes.hpp"
+#include "directory/check.hpp"
+#include "directory/checksum.hpp"
+#include "lib/log_format.hpp"
+#include "lib/log_record.hpp"
+#include "varve/error.hpp"
+
+extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, std::size_t size_max);
+
+namespace {
+
+using namespace varve::internal;
+
+constexpr std::uint64_t kNumber = 7;
+
+// Makes records of what stands in `records`, which begin at byte kLogHeaderSize of the file, one
+// behind the other, until one does not fit.
+void repair(char* records, std::size_t size) {
+  const std::uint64_t log = log_seed("u", kNumber);
+  for (std::size_t at = 0; at + kLogRecordHeaderSize <= size;) {
+    const auto payload_size = varve::directory::load_le<std::uint32_t>(records + at + 8);
+    if (payload_size > size - at || log_record_size(payload_size) > size - at) return;
+    const auto sequence = varve::directory::load_le<std::uint64_t>(records + at + 16);
+    at += encode_log_record(records + at, log, kLogHeaderSize + at, sequence,
+                            {records + at + kLogRecordHeaderSize, payload_size});
+  }
+}
+
+LogScan scan(const std::string& file, const LogExpectation& expectation) {
+  std::uint64_t end = kLogHeaderSize;
+  Sequence last = 0;
+  const LogScan found = scan_log(file, expectation, "log", [&](const LogRecordView& record) {
+    VARVE_CHECK(record.offset == end && record.size % kLogRecordAlignment == 0);
+    end += record.size;
+    VARVE_CHECK(end <= file.size());
+    VARVE_CHECK(record.sequence > last || (last == 0 && record.offset == kLogHeaderSize));
+    last = record.sequence;
+    OperationReader reader(record.operations);
+    for (Operation operation; reader.next(operation);) {
+    }
+    VARVE_CHECK(reader.ok());
+  });
+  VARVE_CHECK(found.end == end && found.last_sequence == last);
+  return found;
+}
+
+}  // namespace
+
+extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size,
+                                               std::size_t size_max, unsigned seed) {
+  if (size_max > 256 && (size < 2 || seed % 64 == 0)) {
+    std::string operations;
+    append_operation(operations, OperationKind::Put, "key", "value");
+    append_operation(operations, OperationKind::EraseRange, "a", "b");
+    std::memset(data, 0, 200);
+    char* to = reinterpret_cast<char*>(data) + 1;
+    to += encode_log_record(to, 0, 0, 5, operations);
+    to += encode_log_record(to, 0, 0, 6, operations);
+    size = 200;
+  }
+  size = LLVMFuzzerMutate(data, size, size_max);
+  if (size > 1 && seed % 16 != 1) repair(reinterpret_cast<char*>(data) + 1, size - 1);
+  return size;
+}
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  if (size == 0) return 0;
+  std::string file(kLogHeaderSize, '\0');
+  encode_log_header({.uuid = "u", .number = kNumber, .first_sequence = 1, .boot_id = "boot"},
+                    file.data());
+  file.append(reinterpret_cast<const char*>(data) + 1, size - 1);
+  LogExpectation expectation{.uuid = "u", .number = kNumber};
+  if ((data[0] & 1) != 0) expectation.boot_id = "boot";
+  if ((data[0] & 2) != 0) expectation.synced_end = kLogHeaderSize + 8 * (data[0] >> 3);
+  if ((data[0] & 4) != 0) expectation.sealed_end = kLogHeaderSize + 8 * (data[0] >> 3);
+  const LogScan found = scan(file, expectation);
+
+  expectation.sealed_end = found.end;
+  expectation.synced_end = 0;
+  const LogScan again = scan(file, expectation);
+  VARVE_CHECK(again.end == found.end && again.record_count == found.record_count);
+  VARVE_CHECK(again.tail == LogScan::Tail::Clean);
+
+  // The same bytes as a header.
+  try {
+    static_cast<void>(decode_log_header({reinterpret_cast<const char*>(data), size}, "log"));
+  } catch (const varve::Error&) {
+  }
+  return 0;
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/catalog.hpp"
+
+#include <exception>
+#include <string>
+
+#include "varve/error.hpp"
+
+namespace varve::internal {
+
+void Catalog::replace(const directory::Ownership& ownership,
+                      const std::function<void(Manifest&)>& edit) {
+  failure_.rethrow_if_failed();
+  Manifest next = manifest_;
+  edit(next);
+  ++next.edit;
+  const std::string bytes = encode_manifest(next);
+  try {
+    ownership.verify();
+    directory_.replace(kManifestName, bytes);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::NoSpace) failure_.record(std::current_exception());
+    throw;
+  }
+  bytes_written_ += bytes.size();
+  manifest_ = std::move(next);
+}
+
+}  // namespace varve::internal

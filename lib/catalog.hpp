@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <utility>
+
+#include "directory/directory.hpp"
+#include "lib/failure_latch.hpp"
+#include "lib/manifest.hpp"
+
+namespace varve::internal {
+
+// The manifest in memory and on disk. replace() is the index's only commit point: before it the
+// old structure holds, after it the new one, at any crash in between one of the two.
+// Thread-safety: one thread at a time.
+class Catalog {
+ public:
+  Catalog(directory::Directory& directory, Manifest manifest, FailureLatch& failure)
+      : directory_(directory), manifest_(std::move(manifest)), failure_(failure) {}
+
+  [[nodiscard]] const Manifest& manifest() const noexcept { return manifest_; }
+  // Applies `edit` to a copy and makes the copy durable; then it is manifest(). `ownership` is
+  // verified first.
+  // Errors: NoSpace (nothing changed, may be tried again); anything else is latched, because the
+  // disk may hold either manifest.
+  void replace(const directory::Ownership& ownership, const std::function<void(Manifest&)>& edit);
+  [[nodiscard]] std::uint64_t bytes_written() const noexcept { return bytes_written_; }
+
+ private:
+  directory::Directory& directory_;
+  Manifest manifest_;
+  FailureLatch& failure_;
+  std::uint64_t bytes_written_ = 0;
+};
+
+}  // namespace varve::internal

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/core.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "directory/check.hpp"
+
+namespace varve::internal {
+
+Core::Core(std::shared_ptr<directory::Directory> directory_,
+           std::unique_ptr<directory::Ownership> ownership_, const Options& options_,
+           Manifest manifest)
+    : directory(std::move(directory_)),
+      ownership(std::move(ownership_)),
+      options(options_),
+      catalog(*directory, std::move(manifest), failure),
+      run_store(*directory, catalog.manifest().uuid, options.reads) {}
+
+Core::~Core() = default;
+
+std::shared_ptr<segment::Delta> Core::make_delta() {
+  return std::make_shared<segment::Delta>(pool, seams.reclaimer == nullptr
+                                                    ? segment::Delta::ReaderMode::Alone
+                                                    : segment::Delta::ReaderMode::Concurrent);
+}
+
+std::shared_ptr<segment::Segment> Core::make_segment(const SegmentRecord& record,
+                                                     std::string upper) {
+  auto view = std::make_unique<segment::View>();
+  view->active = make_delta();
+  for (const RunRecord& slice : record.slices) {
+    view->runs.push_back({slice, run_store.open(slice)});
+  }
+  if (record.main) view->runs.push_back({*record.main, run_store.open(*record.main)});
+  view->range_tombstones = record.range_tombstones;
+  return std::make_shared<segment::Segment>(record.id, record.fence, std::move(upper),
+                                            record.version, view.release());
+}
+
+void Core::publish(segment::Segment& segment, const std::function<void(segment::View&)>& change) {
+  const segment::View& old = segment.view();
+  auto next = std::make_unique<segment::View>();
+  next->active = old.active;
+  next->frozen = old.frozen;
+  next->runs = old.runs;
+  next->range_tombstones = old.range_tombstones;
+  change(*next);
+  const segment::View* retired = segment.publish(next.release());
+  if (seams.reclaimer != nullptr) {
+    seams.reclaimer->retire(retired);
+  } else {
+    retired->release();
+  }
+}
+
+Sequence oldest_unflushed(const segment::View& view, Sequence flushed_sequence) noexcept {
+  Sequence oldest = segment::kSequenceMax;
+  const auto consider = [&](const segment::Delta& delta) {
+    if (!delta.empty() && delta.last_sequence() > flushed_sequence) {
+      oldest = std::min(oldest, delta.first_sequence());
+    }
+  };
+  consider(*view.active);
+  for (const auto& delta : view.frozen) consider(*delta);
+  for (const RangeTombstone& tombstone : view.range_tombstones) {
+    if (tombstone.sequence > flushed_sequence) oldest = std::min(oldest, tombstone.sequence);
+  }
+  return oldest;
+}
+
+// Log records up to here are in runs. `manifest` may already be ahead of the routes: the record
+// that a segment's keys belong to is then the one whose range contains its fence.
+Sequence Core::checkpoint_for(const Manifest& manifest) const noexcept {
+  Sequence oldest = segment::kSequenceMax;
+  std::size_t at = 0;
+  for (const auto& segment : routes->segments()) {
+    while (at + 1 < manifest.segments.size() &&
+           manifest.segments[at + 1].fence <= segment->lower()) {
+      ++at;
+    }
+    oldest =
+        std::min(oldest, oldest_unflushed(segment->view(), manifest.segments[at].flushed_sequence));
+  }
+  return oldest == segment::kSequenceMax ? last_sequence : oldest - 1;
+}
+
+void Core::commit(const std::function<void(Manifest&)>& edit) {
+  Sequence checkpoint = 0;
+  catalog.replace(*ownership, [&](Manifest& next) {
+    edit(next);
+    next.last_sequence = std::max(next.last_sequence, last_sequence);
+    checkpoint = std::max(next.checkpoint, checkpoint_for(next));
+    next.checkpoint = checkpoint;
+    if (log != nullptr) next.logs = log->live_after(checkpoint);
+  });
+  if (log != nullptr) {
+    log->release_through(checkpoint);
+    log->remove_released();
+  }
+}
+
+void Core::ensure_log(std::size_t payload_size) {
+  if (!log->fits(payload_size)) {
+    log->rotate(manifest().next_log_number, last_sequence + 1, payload_size);
+  } else if (!manifest().logs.empty() && manifest().logs.back().number == log->live().back().number)
+      [[likely]] {
+    return;
+  }
+  // Also when an earlier commit of the new file failed: no record may go into a file that
+  // recovery would not read.
+  commit([&](Manifest& next) { next.next_log_number = log->live().back().number + 1; });
+  log_listed_ = true;
+}
+
+void Core::end_log() {
+  const std::vector<LogRecordEntry> logs = log->live();
+  log->remove_spares();
+  log.reset();
+  commit([](Manifest& next) {
+    next.logs.clear();
+    next.closed_cleanly = true;
+  });
+  for (const LogRecordEntry& entry : logs) directory->remove(log_file_name(entry.number));
+}
+
+double Core::compaction_ratio(const segment::Segment& segment) const noexcept {
+  const std::uint64_t spread = segment.id() * 0x9e3779b97f4a7c15ULL >> 48;  // 16 bits.
+  const double factor = 0.8 + 0.4 * static_cast<double>(spread) / 65535.0;
+  return options.tuning.compaction_ratio * factor;
+}
+
+}  // namespace varve::internal

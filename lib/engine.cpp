@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/engine.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <new>
+#include <utility>
+
+#include "directory/check.hpp"
+#include "directory/checksum.hpp"
+#include "lib/engine_cursor.hpp"
+#include "lib/maintenance.hpp"
+#include "lib/recovery.hpp"
+#include "varve/error.hpp"
+#include "varve/limits.hpp"
+
+namespace varve::internal {
+namespace {
+
+void check_key(std::string_view key) {
+  if (key.size() >= kKeySizeMin && key.size() <= kKeySizeMax) [[likely]]
+    return;
+  throw Error(ErrorCode::InvalidArgument, "the key has " + std::to_string(key.size()) +
+                                              " bytes, expected " + std::to_string(kKeySizeMin) +
+                                              " to " + std::to_string(kKeySizeMax));
+}
+
+void check_value(std::string_view value) {
+  if (value.size() <= kValueSizeMax) [[likely]]
+    return;
+  throw Error(ErrorCode::InvalidArgument, "the value has " + std::to_string(value.size()) +
+                                              " bytes, expected at most " +
+                                              std::to_string(kValueSizeMax));
+}
+
+}  // namespace
+
+Engine::Engine(std::unique_ptr<Core> core)
+    : core_(std::move(core)), last_interval_sync_(std::chrono::steady_clock::now()) {}
+Engine::~Engine() = default;
+
+// Refuses a write that cannot or must not happen now, before it has any effect.
+Durability Engine::admit(const WriteOptions& options) {
+  if (core_->options.read_only) {
+    throw Error(ErrorCode::ReadOnly, "the index was opened read-only", core_->directory->path());
+  }
+  core_->failure.rethrow_if_failed();
+  if (exclusive_scans_ != 0) {
+    throw Error(ErrorCode::Busy, "an exclusive scan is open: destroy it, then write");
+  }
+  if (options.deadline && options.deadline->count() <= 0) {
+    throw Error(ErrorCode::Busy, "the write's deadline had passed before it began");
+  }
+  return options.durability.value_or(core_->options.durability);
+}
+
+// Due maintenance runs before the write. One with a deadline leaves it to others as long as the
+// memory budget allows, because how long a flush takes cannot be promised.
+void Engine::make_room(const WriteOptions& options) {
+  if (!memory_due(*core_) && !structure_dirty_) [[likely]]
+    return;
+  const bool inline_allowed = core_->options.tuning.inline_maintenance && !options.deadline;
+  if (inline_allowed) {
+    run_due_jobs();
+  } else if (core_->memory_size() >= core_->options.memory_budget) {
+    throw Error(ErrorCode::Busy, "the memory budget of " +
+                                     std::to_string(core_->options.memory_budget) +
+                                     " bytes is used up: flush(), maintain() or write without "
+                                     "a deadline first");
+  }
+}
+
+void Engine::run_due_jobs() {
+  while (maintain_once(*core_)) {
+  }
+  structure_dirty_ = false;
+}
+
+void Engine::put(std::string_view key, std::string_view value, const WriteOptions& options) {
+  check_key(key);
+  check_value(value);
+  write_one(OperationKind::Put, key, value, options);
+  ++core_->counters.put;
+}
+
+void Engine::erase(std::string_view key, const WriteOptions& options) {
+  check_key(key);
+  write_one(OperationKind::Erase, key, {}, options);
+  ++core_->counters.erase;
+}
+
+void Engine::erase_range(std::string_view from, std::string_view to, const WriteOptions& options) {
+  if (!to.empty() && from >= to) return;
+  if (from.size() > kKeySizeMax || to.size() > kKeySizeMax) {
+    throw Error(ErrorCode::InvalidArgument, "a bound of the range is longer than a key may be");
+  }
+  write_one(OperationKind::EraseRange, from, to, options);
+  ++core_->counters.erase;
+}
+
+void Engine::write_one(OperationKind kind, std::string_view key, std::string_view value,
+                       const WriteOptions& options) {
+  const Durability durability = admit(options);
+  make_room(options);
+  const bool logged = durability != Durability::Buffered;
+  if (logged) core_->ensure_log(WriteLog::operation_payload_size(key, value));
+  const Sequence sequence = core_->last_sequence + 1;
+  if (logged) {
+    core_->log->append_operation(sequence, kind, key, value);
+  } else {
+    core_->unlogged_writes = true;
+  }
+  apply(kind, key, value, sequence);
+  core_->last_sequence = sequence;
+  core_->counters.user_bytes += key.size() + value.size();
+  settle(durability);
+}
+
+void Engine::write(const WriteBatch& batch, const WriteOptions& options) {
+  const Durability durability = admit(options);
+  if (batch.empty()) return;
+  make_room(options);
+  const bool logged = durability != Durability::Buffered;
+  if (logged) core_->ensure_log(batch.size());
+  const Sequence sequence = core_->last_sequence + 1;
+  if (logged) {
+    core_->log->append(sequence, batch.encoded());
+  } else {
+    core_->unlogged_writes = true;
+  }
+  OperationReader reader(batch.encoded());
+  OperationSequencer sequencer(sequence);
+  Operation operation;
+  while (reader.next(operation)) {
+    apply(operation.kind, operation.key, operation.value, sequencer.next(operation.kind));
+    core_->counters.user_bytes += operation.key.size() + operation.value.size();
+    ++(operation.kind == OperationKind::Put ? core_->counters.put : core_->counters.erase);
+  }
+  VARVE_CHECK(reader.ok());  // WriteBatch encodes only what parses.
+  core_->last_sequence = sequencer.last();
+  settle(durability);
+}
+
+// Puts a logged operation into memory. It must not fail half way: the log has it already, so a
+// failure is latched, and what the next open recovers is what the log says.
+void Engine::apply(OperationKind kind, std::string_view key, std::string_view value,
+                   Sequence sequence) {
+  try {
+    if (kind == OperationKind::EraseRange) {
+      apply_range_erase(*core_, key, value, sequence, false);
+      structure_dirty_ = true;
+      return;
+    }
+    const std::uint64_t hash = directory::hash64(key);
+    segment::Segment& segment = core_->routes->find(key);
+    segment.insert(key, hash,
+                   kind == OperationKind::Put ? segment::Kind::Value : segment::Kind::Tombstone,
+                   value, sequence, core_->snapshots.newest() != 0);
+  } catch (const std::bad_alloc&) {
+    const Error error(ErrorCode::OutOfMemory,
+                      "memory ran out in the middle of a write: whether it took effect shows at "
+                      "the next open; until then the index is read-only");
+    core_->failure.record(std::make_exception_ptr(error));
+    throw error;
+  }
+}
+
+void Engine::settle(Durability durability) {
+  if (durability == Durability::Synced) {
+    sync_log();
+    return;
+  }
+  if (core_->options.sync_interval.count() == 0) [[likely]]
+    return;
+  const auto now = std::chrono::steady_clock::now();
+  if (now - last_interval_sync_ < core_->options.sync_interval) return;
+  sync();
+  last_interval_sync_ = now;
+}
+
+void Engine::sync() {
+  if (core_->options.read_only) return;
+  core_->failure.rethrow_if_failed();
+  // What has no log record becomes durable by a flush only.
+  if (core_->unlogged_writes) {
+    flush_all(*core_);
+    return;
+  }
+  sync_log();
+}
+
+void Engine::sync_log() {
+  try {
+    core_->log->sync();
+  } catch (const Error&) {
+    core_->failure.record(std::current_exception());
+    throw;
+  }
+}
+
+bool Engine::get(std::string_view key, std::string& value, Sequence at) {
+  ++core_->counters.get;
+  const std::uint64_t hash = directory::hash64(key);
+  const segment::FoundEntry found = core_->routes->find(key).view().find(key, hash, at, scratch_);
+  if (!found.found) return false;
+  value.assign(found.value);
+  ++core_->counters.get_hit;
+  return true;
+}
+
+bool Engine::contains(std::string_view key, Sequence at) {
+  ++core_->counters.get;
+  const bool found =
+      core_->routes->find(key).view().find(key, directory::hash64(key), at, scratch_).found;
+  core_->counters.get_hit += found ? 1 : 0;
+  return found;
+}
+
+std::vector<std::optional<std::string>> Engine::multi_get(std::span<const std::string_view> keys,
+                                                          Sequence at) {
+  std::vector<std::optional<std::string>> values(keys.size());
+  std::string value;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    if (get(keys[i], value, at)) values[i] = value;
+  }
+  return values;
+}
+
+std::unique_ptr<EngineCursor> Engine::scan(const ScanOptions& options) {
+  return std::make_unique<EngineCursor>(*this, options);
+}
+
+Sequence Engine::take_snapshot() {
+  core_->snapshots.add(core_->last_sequence);
+  return core_->last_sequence;
+}
+
+void Engine::release_snapshot(Sequence sequence) noexcept {
+  core_->snapshots.remove(sequence);
+}
+
+void Engine::flush() {
+  if (core_->options.read_only) return;
+  flush_all(*core_);
+  if (core_->options.tuning.inline_maintenance) run_due_jobs();
+}
+
+bool Engine::maintain() {
+  if (core_->options.read_only) return false;
+  core_->failure.rethrow_if_failed();
+  const bool worked = maintain_once(*core_);
+  if (!worked) structure_dirty_ = false;
+  return worked;
+}
+
+std::optional<std::string> Engine::compact_step(std::string_view at, std::string_view to,
+                                                const CancelToken* cancel) {
+  if (core_->options.read_only) {
+    throw Error(ErrorCode::ReadOnly, "the index was opened read-only", core_->directory->path());
+  }
+  const JobControl control{cancel};
+  control.check();
+  const SegmentPtr segment = core_->routes->at(core_->routes->index_of(at));
+  const segment::View& view = segment->view();
+  const bool compact_already = !view.has_memory() && view.slice_count() == 0 &&
+                               view.range_tombstones.empty() && view.runs.size() <= 1 &&
+                               view.main_size() <= core_->options.tuning.segment_size;
+  const std::string upper = segment->upper();
+  if (!compact_already) merge_main(*core_, segment, control);
+  if (!upper.empty() && (to.empty() || upper < to)) return upper;
+  while (maintain_once(*core_, control)) {  // Neighbours that became small.
+  }
+  return std::nullopt;
+}
+
+std::size_t Engine::segment_count(std::string_view from, std::string_view to) const {
+  const RouteMap& routes = *core_->routes;
+  const std::size_t first = routes.index_of(from);
+  const std::size_t last = to.empty() ? routes.size() - 1 : routes.index_of(to);
+  return last - first + 1;
+}
+
+void Engine::close() {
+  Core& core = *core_;
+  if (!core.options.read_only && !core.failure.failed()) {
+    flush_all(core);
+    core.run_store.sweep();
+    core.end_log();
+    core.ownership->set_phase(true, core.manifest().writer_epoch);
+  }
+}
+
+Options Engine::options() const {
+  Options options = core_->options;
+  options.key_codec = core_->manifest().key_codec;
+  options.value_codec = core_->manifest().value_codec;
+  return options;
+}
+
+void Engine::set_codecs(std::string_view key_codec, std::string_view value_codec) {
+  const Manifest& manifest = core_->manifest();
+  const auto check = [&](const char* what, const std::string& present, std::string_view wanted) {
+    if (present.empty() || wanted.empty() || present == wanted) return;
+    throw Error(ErrorCode::Mismatch,
+                std::string("the index's ") + what + " codec is \"" + present +
+                    "\", the caller's is \"" + std::string(wanted) + "\"",
+                core_->directory->path());
+  };
+  check("key", manifest.key_codec, key_codec);
+  check("value", manifest.value_codec, value_codec);
+  const bool adds = (manifest.key_codec.empty() && !key_codec.empty()) ||
+                    (manifest.value_codec.empty() && !value_codec.empty());
+  if (!adds) return;
+  if (core_->options.read_only) {
+    throw Error(ErrorCode::ReadOnly, "a read-only index cannot record a codec",
+                core_->directory->path());
+  }
+  core_->commit([&](Manifest& next) {
+    if (next.key_codec.empty()) next.key_codec = key_codec;
+    if (next.value_codec.empty()) next.value_codec = value_codec;
+  });
+}
+
+Statistics Engine::statistics() const {
+  const Core& core = *core_;
+  const Manifest& manifest = core.manifest();
+  Statistics figures;
+  figures.uuid = manifest.uuid;
+  figures.writer_epoch = manifest.writer_epoch;
+  figures.manifest_edit = manifest.edit;
+  figures.last_sequence = core.last_sequence;
+  for (const SegmentPtr& segment : core.routes->segments()) {
+    const segment::View& view = segment->view();
+    SegmentStatistics& one = figures.segments.emplace_back();
+    one.id = segment->id();
+    one.first_key = segment->lower();
+    one.version = segment->version().version();
+    one.memory_size = view.memory_size();
+    one.memory_entry_count = view.active->entry_count();
+    for (const auto& delta : view.frozen) one.memory_entry_count += delta->entry_count();
+    one.delta_run_count = static_cast<std::uint32_t>(view.slice_count());
+    one.delta_runs_size = view.slices_size();
+    one.main_run_size = view.main_size();
+    for (const segment::RunLayer& layer : view.runs) {
+      one.run_entry_count += layer.record.entry_count;
+      figures.table_memory_size += layer.run->memory_size();
+    }
+    one.range_tombstone_count = static_cast<std::uint32_t>(view.range_tombstones.size());
+  }
+  const Counters& counters = core.counters;
+  figures.put_count = counters.put;
+  figures.erase_count = counters.erase;
+  figures.get_count = counters.get;
+  figures.get_hit_count = counters.get_hit;
+  figures.scan_count = counters.scan;
+  figures.user_bytes_written = counters.user_bytes;
+  figures.run_bytes_written = counters.run_bytes;
+  figures.manifest_bytes_written = core.catalog.bytes_written();
+  figures.flush_count = counters.flush;
+  figures.compaction_count = counters.compaction;
+  figures.split_count = counters.split;
+  figures.merge_count = counters.merge;
+  if (core.log != nullptr) {
+    figures.log_bytes_written = core.log->bytes_appended();
+    figures.log_sync_count = core.log->sync_count();
+  }
+  figures.recovered_operation_count = counters.recovered_operations;
+  figures.recovery_microseconds = counters.recovery_microseconds;
+  figures.recovered_after_crash = counters.recovered_after_crash;
+  figures.memory_size = core.memory_size();
+  figures.live_snapshot_count = core.snapshots.count();
+  for (const directory::FileInfo& file : core.directory->list()) {
+    const auto name = parse_file_name(file.name);
+    if (!name) continue;
+    figures.disk_size += file.size;
+    if (name->type == FileName::Type::Log) figures.log_disk_size += file.size;
+  }
+  return figures;
+}
+
+}  // namespace varve::internal

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "lib/core.hpp"
+#include "lib/merge_job.hpp"
+#include "varve/scan.hpp"
+#include "varve/segment_index.hpp"
+
+namespace varve::internal {
+
+class EngineCursor;
+
+// The bare index: everything that an index does, for one thread at a time. The access modes wrap
+// it and add nothing but who may call when.
+//
+// A put walks: admit -> route map -> log -> delta; maintenance that is due runs before it, so that
+// a failing flush is the error of a write that had no effect.
+// Thread-safety: one thread at a time. Errors: as SegmentIndex.
+class Engine {
+ public:
+  explicit Engine(std::unique_ptr<Core> core);
+  ~Engine();
+
+  void put(std::string_view key, std::string_view value, const WriteOptions& options);
+  void erase(std::string_view key, const WriteOptions& options);
+  void erase_range(std::string_view from, std::string_view to, const WriteOptions& options);
+  void write(const WriteBatch& batch, const WriteOptions& options);
+
+  [[nodiscard]] bool get(std::string_view key, std::string& value, Sequence at);
+  [[nodiscard]] bool contains(std::string_view key, Sequence at);
+  [[nodiscard]] std::vector<std::optional<std::string>> multi_get(
+      std::span<const std::string_view> keys, Sequence at);
+
+  // The cursor's core; the wrapper owns it and must destroy it before the engine.
+  [[nodiscard]] std::unique_ptr<EngineCursor> scan(const ScanOptions& options);
+  [[nodiscard]] Sequence take_snapshot();
+  void release_snapshot(Sequence sequence) noexcept;
+  [[nodiscard]] Sequence latest() const noexcept { return core_->last_sequence; }
+
+  void sync();
+  void flush();
+  // Compacts in steps, so that a wrapper can let others in between: the segment that owns `at`,
+  // whose end it returns; nullopt when that was the last one before `to`.
+  [[nodiscard]] std::optional<std::string> compact_step(std::string_view at, std::string_view to,
+                                                        const CancelToken* cancel);
+  [[nodiscard]] std::size_t segment_count(std::string_view from, std::string_view to) const;
+  bool maintain();
+  void close();
+
+  [[nodiscard]] Statistics statistics() const;
+  [[nodiscard]] Options options() const;
+  void set_codecs(std::string_view key_codec, std::string_view value_codec);
+  [[nodiscard]] const directory::Ownership& ownership() const noexcept { return *core_->ownership; }
+  void release_ownership() noexcept { core_->ownership->release(); }
+  [[nodiscard]] const FailureLatch& failure() const noexcept { return core_->failure; }
+  [[nodiscard]] std::uint64_t run_bytes_written() const noexcept {
+    return core_->counters.run_bytes;
+  }
+
+  // Exclusive scans that are open; writes throw Busy meanwhile.
+  [[nodiscard]] std::size_t exclusive_scans() const noexcept { return exclusive_scans_; }
+
+ private:
+  friend class EngineCursor;
+  [[nodiscard]] Durability admit(const WriteOptions& options);
+  void make_room(const WriteOptions& options);
+  void write_one(OperationKind kind, std::string_view key, std::string_view value,
+                 const WriteOptions& options);
+  void apply(OperationKind kind, std::string_view key, std::string_view value, Sequence sequence);
+  void settle(Durability durability);
+  void sync_log();
+  void run_due_jobs();
+
+  std::unique_ptr<Core> core_;
+  std::string scratch_;
+  std::size_t exclusive_scans_ = 0;
+  bool structure_dirty_ = false;  // A segment may have become due for a merge.
+  std::chrono::steady_clock::time_point last_interval_sync_;
+};
+
+}  // namespace varve::internal

@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/engine_cursor.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "directory/bytes.hpp"
+#include "directory/check.hpp"
+#include "directory/checksum.hpp"
+#include "varve/error.hpp"
+
+namespace varve::internal {
+
+std::string prefix_end(std::string_view prefix) {
+  std::string end(prefix);
+  while (!end.empty() && static_cast<unsigned char>(end.back()) == 0xff) end.pop_back();
+  if (!end.empty()) end.back() = static_cast<char>(static_cast<unsigned char>(end.back()) + 1);
+  return end;
+}
+
+namespace {
+
+// RESUME TOKEN, as hexadecimal text               format 1; integers little-endian
+//
+//   offset  size  field
+//        0     1  format          1
+//        1     1  flags           bit 0: reverse, bit 1: nothing is left
+//        2     -  from            varint size, bytes
+//        -     -  to              varint size, bytes
+//      end-8   8  checksum        XXH3-64 of the bytes before, seeded by the index's uuid
+constexpr char kTokenFormat = 1;
+constexpr char kHexDigits[] = "0123456789abcdef";
+
+std::uint64_t token_checksum(std::string_view bytes, const std::string& uuid) {
+  return directory::hash64(bytes,
+                           directory::file_seed(uuid, directory::ChecksumDomain::ResumeToken, 0));
+}
+
+int hex_value(char digit) {
+  if (digit >= '0' && digit <= '9') return digit - '0';
+  if (digit >= 'a' && digit <= 'f') return digit - 'a' + 10;
+  return -1;
+}
+
+[[noreturn]] void refuse_token(const char* why) {
+  throw Error(ErrorCode::InvalidArgument,
+              std::string("the scan's resume token is not one of this index: ") + why);
+}
+
+ScanRange decode_resume_token(std::string_view token, const std::string& uuid) {
+  std::string bytes;
+  if (token.size() % 2 != 0) refuse_token("odd length");
+  for (std::size_t i = 0; i < token.size(); i += 2) {
+    const int high = hex_value(token[i]), low = hex_value(token[i + 1]);
+    if (high < 0 || low < 0) refuse_token("a character is not hexadecimal");
+    bytes.push_back(static_cast<char>(high * 16 + low));
+  }
+  if (bytes.size() < 12) refuse_token("too short");
+  const std::string_view body = std::string_view(bytes).substr(0, bytes.size() - 8);
+  if (directory::load_le<std::uint64_t>(bytes.data() + body.size()) != token_checksum(body, uuid)) {
+    refuse_token("its checksum does not match");
+  }
+  if (body[0] != kTokenFormat) refuse_token("unknown format");
+  directory::ByteReader reader(body.substr(2));
+  ScanRange range;
+  range.from = reader.sized();
+  range.to = reader.sized();
+  if (!reader.ok() || reader.remaining() != 0) refuse_token("its fields do not fit");
+  range.reverse = (body[1] & 1) != 0;
+  range.empty = (body[1] & 2) != 0;
+  return range;
+}
+
+// Narrows an exclusive end; empty means none.
+void lower_end(std::string& end, std::string_view candidate) {
+  if (!candidate.empty() && (end.empty() || candidate < end)) end = candidate;
+}
+
+}  // namespace
+
+std::string encode_resume_token(const ScanRange& rest, const std::string& uuid) {
+  std::string bytes{kTokenFormat, static_cast<char>((rest.reverse ? 1 : 0) | (rest.empty ? 2 : 0))};
+  directory::append_varint(bytes, rest.from.size());
+  bytes += rest.from;
+  directory::append_varint(bytes, rest.to.size());
+  bytes += rest.to;
+  directory::append_le(bytes, token_checksum(bytes, uuid));
+  std::string token;
+  for (const char c : bytes) {
+    token.push_back(kHexDigits[static_cast<unsigned char>(c) >> 4]);
+    token.push_back(kHexDigits[static_cast<unsigned char>(c) & 15]);
+  }
+  return token;
+}
+
+ScanRange scan_range(const ScanOptions& options, const std::string& uuid) {
+  if (!options.resume.empty()) return decode_resume_token(options.resume, uuid);
+  ScanRange range;
+  range.from = std::max(options.from, options.prefix);
+  range.to = options.to;
+  lower_end(range.to, prefix_end(options.prefix));
+  range.reverse = options.reverse;
+  range.empty = !range.to.empty() && range.from >= range.to;
+  return range;
+}
+
+namespace {
+
+// Cuts a range down to a window of the segments that overlap it.
+void apply_window(ScanRange& range, const SegmentWindow& window, const RouteMap& routes) {
+  if (range.empty) return;
+  const std::size_t first = routes.index_of(range.from);
+  std::size_t end = routes.size();
+  if (!range.to.empty()) {
+    const std::size_t last = routes.index_of(range.to);
+    end = routes.at(last)->lower() == range.to && last > first ? last : last + 1;
+  }
+  const std::size_t count = end - first;
+  const std::size_t skipped = std::min(window.offset, count);
+  const std::size_t taken = std::min(window.limit, count - skipped);
+  if (taken == 0) {
+    range.empty = true;
+    return;
+  }
+  if (skipped > 0) range.from = routes.at(first + skipped)->lower();
+  lower_end(range.to, routes.at(first + skipped + taken - 1)->upper());
+}
+
+}  // namespace
+
+EngineCursor::EngineCursor(Engine& engine, const ScanOptions& options)
+    : engine_(engine),
+      isolation_(options.isolation),
+      range_(scan_range(options, engine.core_->manifest().uuid)),
+      left_(options.limit) {
+  if (options.snapshot != nullptr && isolation_ != Isolation::Snapshot) {
+    throw Error(ErrorCode::InvalidArgument, "a scan of a snapshot must have Isolation::Snapshot");
+  }
+  Core& core = *engine_.core_;
+  apply_window(range_, options.window, *core.routes);
+  position_ = range_.reverse ? range_.to : range_.from;
+  if (options.snapshot != nullptr) {
+    at_ = options.snapshot->sequence();
+  } else if (isolation_ == Isolation::Snapshot) {
+    at_ = core.last_sequence;
+  }
+  if (isolation_ == Isolation::Snapshot) {
+    core.snapshots.add(at_);
+    owns_snapshot_ = true;
+  }
+  if (isolation_ == Isolation::Exclusive) ++engine_.exclusive_scans_;
+  ++core.counters.scan;
+}
+
+EngineCursor::~EngineCursor() {
+  if (owns_snapshot_) engine_.core_->snapshots.remove(at_);
+  if (isolation_ == Isolation::Exclusive) --engine_.exclusive_scans_;
+}
+
+bool EngineCursor::invalidated() const noexcept {
+  return isolation_ == Isolation::FailFast && version_ && !version_->still_valid();
+}
+
+bool EngineCursor::step(Entry& entry) {
+  if (end_ != ScanEnd::None) {
+    if (end_ == ScanEnd::Invalidated) {
+      throw Error(ErrorCode::Invalidated,
+                  "the scan was ended by a write to the segment that it was in; begin it again, "
+                  "or take its resume token");
+    }
+    return false;
+  }
+  if (invalidated()) {
+    end_ = ScanEnd::Invalidated;
+    return false;
+  }
+  if (left_ == 0) {
+    end_ = ScanEnd::Limit;
+    return false;
+  }
+  while (true) {
+    const bool found =
+        source_ != nullptr && (range_.reverse ? step_backward(entry) : step_forward(entry));
+    if (found) {
+      --left_;
+      return true;
+    }
+    if (!enter_segment()) {
+      end_ = ScanEnd::End;
+      source_.reset();
+      return false;
+    }
+  }
+}
+
+// `position_` is where the previous segment ended, by key and not by ordinal: a split or a merge
+// since then does not matter.
+bool EngineCursor::enter_segment() {
+  if (range_.empty) return false;
+  const RouteMap& routes = *engine_.core_->routes;
+  std::size_t index = 0;
+  if (!range_.reverse) {
+    if (!at_start_ && (position_.empty() || (!range_.to.empty() && position_ >= range_.to))) {
+      return false;
+    }
+    index = routes.index_of(position_);
+  } else {
+    if (!at_start_ && (position_.empty() || position_ <= range_.from)) return false;
+    index = position_.empty() ? routes.size() - 1 : routes.index_of(position_);
+    // The end is exclusive: a segment that begins there is not in the range.
+    if (!position_.empty() && index > 0 && routes.at(index)->lower() == position_) --index;
+  }
+  segment_ = routes.at(index);
+  version_.emplace(segment_->version());
+  source_.reset();  // Before the view that it reads.
+  view_ = segment::ViewRef(segment_->view());
+  layer_sequences_.clear();
+  std::vector<std::unique_ptr<segment::EntrySource>> sources;
+  const auto add_delta = [&](const segment::Delta& delta) {
+    if (delta.empty() && &delta != view_->active.get()) return;
+    sources.push_back(delta.cursor());
+    layer_sequences_.push_back(segment::kSequenceMax);
+  };
+  if (!view_->active->empty()) add_delta(*view_->active);
+  for (const auto& delta : view_->frozen) add_delta(*delta);
+  for (const segment::RunLayer& layer : view_->runs) {
+    sources.push_back(layer.run->cursor());
+    layer_sequences_.push_back(layer.record.last_sequence);
+  }
+  source_ = std::make_unique<segment::MergingSource>(std::move(sources));
+  if (!range_.reverse) {
+    source_->seek(
+        std::max<std::string_view>(at_start_ ? range_.from : position_, segment_->lower()));
+    position_ = segment_->upper();
+  } else {
+    std::string end = segment_->upper();
+    lower_end(end, at_start_ ? range_.to : position_);
+    if (end.empty()) {
+      source_->seek_to_last();
+    } else {
+      source_->seek_before(end);
+    }
+    position_ = segment_->lower();
+  }
+  at_start_ = false;
+  given_in_segment_ = false;
+  return true;
+}
+
+// True for a version that this scan must not show although it is the newest it may see.
+bool EngineCursor::hidden(const segment::EntryView& entry, std::size_t source) const noexcept {
+  if (entry.kind == segment::Kind::Tombstone) return true;
+  if (view_->range_tombstones.empty()) return false;
+  const Sequence effective = entry.sequence != 0 ? entry.sequence : layer_sequences_[source];
+  return effective < view_->range_erased_at(entry.key, at_);
+}
+
+bool EngineCursor::step_forward(Entry& entry) {
+  segment::MergingSource& source = *source_;
+  // The source stands on the entry given last, or on the first one of the segment.
+  if (given_in_segment_) source.next();
+  while (source.valid()) {
+    const segment::EntryView& candidate = source.entry();
+    if (given_in_segment_ && candidate.key == key_) {  // An older version of what was decided.
+      source.next();
+      continue;
+    }
+    if (candidate.sequence > at_) {
+      source.next();
+      continue;
+    }
+    if ((!range_.to.empty() && candidate.key >= range_.to) ||
+        (!segment_->upper().empty() && candidate.key >= segment_->upper())) {
+      return false;
+    }
+    key_.assign(candidate.key);
+    given_in_segment_ = true;
+    given_ = true;
+    if (!hidden(candidate, source.current())) {
+      entry = {key_, candidate.value};
+      return true;
+    }
+    source.next();
+  }
+  return false;
+}
+
+// Going back, a key's versions come oldest first: the last one that the scan may see decides.
+bool EngineCursor::step_backward(Entry& entry) {
+  segment::MergingSource& source = *source_;
+  while (source.valid()) {
+    if (source.entry().key < range_.from || source.entry().key < segment_->lower()) return false;
+    key_.assign(source.entry().key);
+    given_ = true;
+    bool visible = false;
+    std::string_view value;
+    while (source.valid() && source.entry().key == key_) {
+      const segment::EntryView& candidate = source.entry();
+      if (candidate.sequence <= at_) {
+        visible = !hidden(candidate, source.current());
+        if (visible && source.values_are_stable()) {
+          value = candidate.value;
+        } else if (visible) {
+          value_.assign(candidate.value);
+          value = value_;
+        }
+      }
+      source.prev();
+    }
+    if (visible) {
+      entry = {key_, value};
+      return true;
+    }
+  }
+  return false;
+}
+
+std::string EngineCursor::resume_token() const {
+  ScanRange rest = range_;
+  if (end_ == ScanEnd::End) {
+    rest.empty = true;
+  } else if (given_ && range_.reverse) {
+    rest.to = key_;
+  } else if (given_) {
+    rest.from = key_ + '\0';
+  }
+  if (!rest.to.empty() && rest.from >= rest.to) rest.empty = true;
+  return encode_resume_token(rest, engine_.core_->manifest().uuid);
+}
+
+}  // namespace varve::internal

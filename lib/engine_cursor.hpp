@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "lib/engine.hpp"
+#include "segment/merge.hpp"
+#include "segment/version.hpp"
+#include "segment/view.hpp"
+#include "varve/scan.hpp"
+
+namespace varve::internal {
+
+// A scan's effective key range and direction, once prefix, window and resume token are worked in.
+struct ScanRange {
+  std::string from, to;  // [from, to); `to` empty: no end.
+  bool reverse = false;
+  bool empty = false;
+};
+[[nodiscard]] ScanRange scan_range(const ScanOptions& options, const std::string& uuid);
+[[nodiscard]] std::string encode_resume_token(const ScanRange& rest, const std::string& uuid);
+// The smallest key that is above all keys with that prefix; empty: there is none.
+[[nodiscard]] std::string prefix_end(std::string_view prefix);
+
+// Walks segment by segment over a merged view of each. Holds one segment's view at a time, so that
+// a long scan keeps little alive; with snapshot isolation all of them are read at one sequence.
+// Thread-safety: that of the engine.
+class EngineCursor {
+ public:
+  EngineCursor(Engine& engine, const ScanOptions& options);
+  EngineCursor(const EngineCursor&) = delete;
+  EngineCursor& operator=(const EngineCursor&) = delete;
+  ~EngineCursor();
+
+  bool step(Entry& entry);
+  [[nodiscard]] ScanEnd end() const noexcept { return end_; }
+  [[nodiscard]] std::string resume_token() const;
+
+ private:
+  bool enter_segment();  // At the range's next segment; false: the range is exhausted.
+  bool step_forward(Entry& entry);
+  bool step_backward(Entry& entry);
+  [[nodiscard]] bool hidden(const segment::EntryView& entry, std::size_t source) const noexcept;
+  [[nodiscard]] bool invalidated() const noexcept;
+
+  Engine& engine_;
+  const Isolation isolation_;
+  ScanRange range_;
+  std::uint64_t left_;  // Entries until the limit.
+  Sequence at_ = segment::kSequenceMax;
+  bool owns_snapshot_ = false;
+  ScanEnd end_ = ScanEnd::None;
+  bool given_ = false;             // key_ is set.
+  bool given_in_segment_ = false;  // And belongs to the present segment.
+  std::string key_;                // The last key looked at: all before it is dealt with.
+  std::string value_;              // Copy of a value whose source has moved on.
+
+  // The present segment.
+  std::shared_ptr<segment::Segment> segment_;
+  segment::ViewRef view_;
+  std::optional<segment::OptimisticLock> version_;
+  std::unique_ptr<segment::MergingSource> source_;
+  std::vector<Sequence> layer_sequences_;  // Last sequence by source; kSequenceMax for a delta.
+  std::string position_;  // Forward: where the next segment begins. Reverse: its exclusive end.
+  bool at_start_ = true;  // No segment entered yet.
+};
+
+}  // namespace varve::internal

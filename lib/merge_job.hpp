@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "lib/core.hpp"
+#include "varve/segment_index.hpp"
+
+namespace varve::internal {
+
+// Hears of a job's progress and may stop it.
+struct JobControl {
+  const CancelToken* cancel = nullptr;
+  // Errors: Cancelled.
+  void check() const;
+};
+
+using SegmentPtr = std::shared_ptr<segment::Segment>;
+
+// The jobs that change what a segment consists of. Each one merges from a view that it holds,
+// writes new files, commits one manifest edit and then publishes; until the edit, nothing that it
+// did counts. All of them leave the index valid when they throw.
+// Thread-safety: one thread at a time. Errors: NoSpace, Io, Corruption, Cancelled.
+
+// Writes the memory of `segments` into runs: most as slices of one new delta file, those whose
+// deltas have reached alpha straight into a new main run. When writes without a log are in memory,
+// all segments are flushed as slices at one moment.
+void flush_segments(Core& core, const std::vector<SegmentPtr>& segments,
+                    const JobControl& control = {});
+
+// Merges everything that the segment has, memory included, into main runs: one, or several
+// children when the output passes the segment size, or none. Returns the segments that took its
+// place.
+std::vector<SegmentPtr> merge_main(Core& core, const SegmentPtr& segment,
+                                   const JobControl& control = {});
+
+// Merges `count` delta runs from position `first` on into one of the next tier.
+void merge_tier(Core& core, const SegmentPtr& segment, std::size_t first, std::size_t count,
+                const JobControl& control = {});
+
+// Merges two neighbours into one segment with one main run.
+SegmentPtr merge_neighbours(Core& core, const SegmentPtr& left, const SegmentPtr& right,
+                            const JobControl& control = {});
+
+// Replaces the active delta by an empty one; the old one joins the frozen ones. No-op when empty.
+void freeze(Core& core, segment::Segment& segment);
+
+}  // namespace varve::internal

@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "directory/check.hpp"
+#include "lib/merge_job.hpp"
+#include "lib/merge_output.hpp"
+
+namespace varve::internal {
+namespace {
+
+// The inputs of a main merge, all in one view, or in two neighbours' views.
+struct Part {
+  SegmentPtr segment;
+  segment::ViewRef view;
+};
+
+// A new main run and the segment that it is for.
+struct Child {
+  SegmentRecord record;
+  std::shared_ptr<const segment::Run> run;
+};
+
+// True when everything but the main run lies behind it, as with ascending keys: then the main run
+// can stay as it is, and the new keys begin segments of their own.
+bool only_appends(const Core& core, const segment::View& view) {
+  const segment::RunLayer* main = view.main_run();
+  if (main == nullptr || main->record.size < core.options.tuning.segment_size / 2 ||
+      !view.range_tombstones.empty()) {
+    return false;
+  }
+  const std::string_view largest = main->run->largest_key();
+  const auto begins_behind = [&](segment::EntrySource& source) {
+    source.seek_to_first();
+    return !source.valid() || source.entry().key > largest;
+  };
+  for (const auto& delta : view.frozen) {
+    if (!begins_behind(*delta->cursor())) return false;
+  }
+  for (const segment::RunLayer& layer : view.runs) {
+    if (&layer != main && layer.run->smallest_key() <= largest) return false;
+  }
+  return true;
+}
+
+std::uint64_t input_size(const segment::View& view) {
+  std::uint64_t size = 0;
+  for (const auto& delta : view.frozen) size += delta->data_size();
+  for (const segment::RunLayer& layer : view.runs) size += layer.record.size;
+  return size;
+}
+
+// Bytes after which a child is closed: equal children of at least half the segment size.
+std::uint64_t child_size(const Core& core, std::uint64_t estimate) {
+  const std::uint64_t limit = core.options.tuning.segment_size;
+  if (estimate <= limit) return UINT64_MAX;
+  const std::uint64_t count = std::max<std::uint64_t>(2, estimate / (limit / 2 + limit / 4));
+  return estimate / count;
+}
+
+// Writes the main runs of one merge and makes up the records of the segments that will own them.
+class MainWriter {
+ public:
+  MainWriter(Core& core, const JobControl& control, Sequence cut, std::uint64_t child_size)
+      : core_(core),
+        control_(control),
+        cut_(cut),
+        child_size_(child_size),
+        next_id_(core.manifest().next_segment_id),
+        pending_(core) {}
+
+  // A child that is there already: the append case's untouched main run.
+  void keep(SegmentRecord record, std::shared_ptr<const segment::Run> run) {
+    children_.push_back({std::move(record), std::move(run)});
+  }
+  // The first written child takes over `id` and `fence`.
+  void begin(std::uint64_t id, std::string fence, std::uint64_t version) {
+    first_ = SegmentRecord{};
+    first_->id = id;
+    first_->fence = std::move(fence);
+    first_->version = version;
+  }
+  void write_all(segment::PruningSource& source, const SequenceRange& range) {
+    while (source.valid()) write_one(source, range);
+  }
+  // Hands out the children; an empty first one when nothing was written.
+  std::vector<Child> finish() {
+    if (first_) {
+      first_->flushed_sequence = cut_;
+      children_.push_back({std::move(*first_), nullptr});
+    }
+    return std::move(children_);
+  }
+  [[nodiscard]] std::uint64_t next_id() const noexcept { return next_id_; }
+  void committed() noexcept { pending_.committed(); }
+  std::string last_key;  // Written so far, or of a kept run.
+
+ private:
+  void write_one(segment::PruningSource& source, const SequenceRange& range) {
+    SegmentRecord record;
+    if (first_) {
+      record = std::move(*first_);
+      first_.reset();
+    } else {
+      record.id = next_id_++;
+      record.version = 1;
+      record.fence = segment::shortest_separator(last_key, source.entry().key);
+    }
+    record.flushed_sequence = cut_;
+    RunRecord file;
+    file.kind = RunRecord::Kind::Main;
+    file.file_number = record.id;
+    file.file_version = record.version;
+    const std::uint64_t seed = run_seed(core_.manifest().uuid, file);
+    core_.directory->put_immutable(run_file_name(file), [&](directory::Sink& sink) {
+      const auto summary = write_run(core_, sink, seed, source, child_size_, control_, &last_key);
+      RunRecord written = record_of(*summary);
+      written.kind = file.kind;
+      written.file_number = file.file_number;
+      written.file_version = file.file_version;
+      written.first_sequence = range.first;
+      written.last_sequence = range.last;
+      record.main = written;
+    });
+    pending_.add(run_file_name(file));
+    auto run = pending_.open(*record.main);
+    children_.push_back({std::move(record), std::move(run)});
+  }
+
+  Core& core_;
+  const JobControl& control_;
+  const Sequence cut_;
+  const std::uint64_t child_size_;
+  std::uint64_t next_id_;
+  std::optional<SegmentRecord> first_;
+  std::vector<Child> children_;
+  PendingFiles pending_;
+};
+
+// Range tombstones that must outlive the merge: a snapshot older than the tombstone still needs
+// what lies under it, so the merge kept that, and the tombstone must go on hiding it.
+std::vector<RangeTombstone> surviving_tombstones(const Core& core, const segment::View& view) {
+  const std::vector<Sequence> snapshots = core.snapshots.live();
+  std::vector<RangeTombstone> surviving;
+  if (snapshots.empty()) return surviving;
+  std::copy_if(
+      view.range_tombstones.begin(), view.range_tombstones.end(), std::back_inserter(surviving),
+      [&](const RangeTombstone& tombstone) { return snapshots.front() < tombstone.sequence; });
+  return surviving;
+}
+
+// The sequence below which nothing in the segment can be seen by anybody, because a range
+// tombstone covers all of it and no snapshot is older; 0: none.
+Sequence all_erased_below(const Core& core, const segment::Segment& segment,
+                          const segment::View& view) {
+  const std::vector<Sequence> snapshots = core.snapshots.live();
+  for (auto it = view.range_tombstones.rbegin(); it != view.range_tombstones.rend(); ++it) {
+    const bool covers = it->from <= segment.lower() &&
+                        (it->to.empty() || (!segment.upper().empty() && it->to >= segment.upper()));
+    if (covers && (snapshots.empty() || snapshots.front() >= it->sequence)) return it->sequence;
+  }
+  return 0;
+}
+
+void add_ranges(const segment::View& view, SequenceRange& range) {
+  for (const auto& delta : view.frozen) range.add(*delta);
+  for (const segment::RunLayer& layer : view.runs) range.add(layer.record);
+}
+
+SegmentPtr segment_of(Core& core, const Child& child, std::string upper) {
+  auto view = std::make_unique<segment::View>();
+  view->active = core.make_delta();
+  if (child.record.main) view->runs.push_back({*child.record.main, child.run});
+  view->range_tombstones = child.record.range_tombstones;
+  return std::make_shared<segment::Segment>(child.record.id, child.record.fence, std::move(upper),
+                                            child.record.version, view.release());
+}
+
+// Commits that `children` take the place of `parts`, then lets readers see it.
+std::vector<SegmentPtr> install(Core& core, const std::vector<Part>& parts,
+                                std::vector<Child> children, MainWriter& writer) {
+  const std::size_t position = position_of(core.manifest(), parts.front().segment->id());
+  core.commit([&](Manifest& next) {
+    next.next_segment_id = writer.next_id();
+    const auto at = next.segments.begin() + static_cast<std::ptrdiff_t>(position);
+    next.segments.erase(at, at + static_cast<std::ptrdiff_t>(parts.size()));
+    std::vector<SegmentRecord> records;
+    for (const Child& child : children) records.push_back(child.record);
+    next.segments.insert(next.segments.begin() + static_cast<std::ptrdiff_t>(position),
+                         records.begin(), records.end());
+  });
+  writer.committed();
+  const std::string upper = parts.back().segment->upper();
+  std::vector<SegmentPtr> segments;
+  for (std::size_t i = 0; i < children.size(); ++i) {
+    segments.push_back(segment_of(core, children[i],
+                                  i + 1 < children.size() ? children[i + 1].record.fence : upper));
+  }
+  replace_routes(core, position, parts.size(), segments);
+  for (const Part& part : parts) {
+    // Whoever still reads the old segment optimistically must learn that it is history.
+    core.publish(*part.segment, [](segment::View&) {});
+    for (const segment::RunLayer& layer : part.view->runs) {
+      const bool kept = std::any_of(children.begin(), children.end(),
+                                    [&](const Child& child) { return child.run == layer.run; });
+      if (!kept) core.run_store.retire(layer.record, layer.run);
+    }
+  }
+  core.run_store.sweep();
+  return segments;
+}
+
+Part take_part(Core& core, const SegmentPtr& segment) {
+  freeze(core, *segment);
+  return {segment, segment::ViewRef(segment->view())};
+}
+
+}  // namespace
+
+std::vector<SegmentPtr> merge_main(Core& core, const SegmentPtr& segment,
+                                   const JobControl& control) {
+  core.failure.rethrow_if_failed();
+  std::vector<Part> parts;
+  parts.push_back(take_part(core, segment));
+  const segment::View& view = *parts.front().view;
+  const SegmentRecord& old_record =
+      core.manifest().segments[position_of(core.manifest(), segment->id())];
+  const Sequence cut = std::max(old_record.flushed_sequence, core.last_sequence);
+  if (core.log != nullptr && view.has_memory()) core.log->sync();
+  const std::uint64_t version = segment->version().version() + 1;
+  const bool appends = only_appends(core, view);
+  std::vector<segment::RunLayer> inputs = view.runs;
+  std::uint64_t estimate = input_size(view);
+  if (appends) {
+    estimate -= inputs.back().record.size;
+    inputs.pop_back();
+  }
+  MainWriter writer(core, control, cut, child_size(core, estimate));
+  SequenceRange range;
+  add_ranges(view, range);
+  // What a range tombstone has erased whole need not be read.
+  const Sequence erased = all_erased_below(core, *segment, view);
+  std::vector<std::shared_ptr<const segment::Delta>> deltas = view.frozen;
+  std::erase_if(deltas, [&](const auto& delta) { return delta->last_sequence() < erased; });
+  std::erase_if(inputs, [&](const auto& layer) { return layer.record.last_sequence < erased; });
+  segment::PruningSource source(deltas, inputs, rules_for(core, view, true), segment->lower(),
+                                segment->upper());
+  if (appends) {
+    SegmentRecord kept = old_record;
+    kept.slices.clear();
+    kept.flushed_sequence = cut;
+    kept.version = version;
+    writer.last_key = view.main_run()->run->largest_key();
+    writer.keep(std::move(kept), view.main_run()->run);
+  } else {
+    writer.begin(segment->id(), segment->lower(), version);
+  }
+  writer.write_all(source, range);
+  std::vector<Child> children = writer.finish();
+  for (Child& child : children) child.record.range_tombstones = surviving_tombstones(core, view);
+  ++core.counters.compaction;
+  if (children.size() > 1) ++core.counters.split;
+  return install(core, parts, std::move(children), writer);
+}
+
+SegmentPtr merge_neighbours(Core& core, const SegmentPtr& left, const SegmentPtr& right,
+                            const JobControl& control) {
+  core.failure.rethrow_if_failed();
+  VARVE_CHECK(left->upper() == right->lower());
+  std::vector<Part> parts;
+  parts.push_back(take_part(core, left));
+  parts.push_back(take_part(core, right));
+  const Sequence cut = core.last_sequence;
+  if (core.log != nullptr) core.log->sync();
+  // Both were frozen at one moment, so one flushed sequence speaks for both; their keys do not
+  // overlap, so all layers of both are one merge.
+  SequenceRange range;
+  std::vector<std::shared_ptr<const segment::Delta>> deltas;
+  std::vector<segment::RunLayer> runs;
+  segment::View rules_view;
+  std::vector<RangeTombstone> surviving;
+  for (const Part& part : parts) {
+    add_ranges(*part.view, range);
+    deltas.insert(deltas.end(), part.view->frozen.begin(), part.view->frozen.end());
+    runs.insert(runs.end(), part.view->runs.begin(), part.view->runs.end());
+    // A tombstone reaches beyond its segment, but the neighbour recorded it as well.
+    for (const RangeTombstone& tombstone : part.view->range_tombstones) {
+      if (std::find(rules_view.range_tombstones.begin(), rules_view.range_tombstones.end(),
+                    tombstone) == rules_view.range_tombstones.end()) {
+        rules_view.range_tombstones.push_back(tombstone);
+      }
+    }
+  }
+  std::sort(
+      rules_view.range_tombstones.begin(), rules_view.range_tombstones.end(),
+      [](const RangeTombstone& a, const RangeTombstone& b) { return a.sequence < b.sequence; });
+  segment::PruningSource source(deltas, runs, rules_for(core, rules_view, true), left->lower(),
+                                right->upper());
+  MainWriter writer(core, control, cut, UINT64_MAX);
+  writer.begin(left->id(), left->lower(), left->version().version() + 1);
+  writer.write_all(source, range);
+  std::vector<Child> children = writer.finish();
+  for (Child& child : children) {
+    child.record.range_tombstones = surviving_tombstones(core, rules_view);
+  }
+  ++core.counters.merge;
+  return install(core, parts, std::move(children), writer).front();
+}
+
+void merge_tier(Core& core, const SegmentPtr& segment, std::size_t first, std::size_t count,
+                const JobControl& control) {
+  core.failure.rethrow_if_failed();
+  const segment::ViewRef view(segment->view());
+  VARVE_CHECK(count > 0 && first + count <= view->slice_count());
+  const auto begin = view->runs.begin() + static_cast<std::ptrdiff_t>(first);
+  const std::vector<segment::RunLayer> inputs(begin, begin + static_cast<std::ptrdiff_t>(count));
+  const bool bottom = first + count == view->runs.size();
+  RunRecord file;
+  file.kind = RunRecord::Kind::Slice;
+  file.file_number = core.manifest().next_delta_number;
+  SequenceRange range;
+  for (const segment::RunLayer& layer : inputs) range.add(layer.record);
+  std::optional<RunRecord> record;
+  PendingFiles pending(core);
+  core.directory->put_immutable(run_file_name(file), [&](directory::Sink& sink) {
+    segment::PruningSource source({}, inputs, rules_for(core, *view, bottom), segment->lower(),
+                                  segment->upper());
+    const auto summary =
+        write_run(core, sink, run_seed(core.manifest().uuid, file), source, UINT64_MAX, control);
+    if (!summary) return;
+    record = record_of(*summary);
+    record->kind = file.kind;
+    record->file_number = file.file_number;
+    record->tier = inputs.front().record.tier + 1;
+    record->first_sequence = range.first;
+    record->last_sequence = range.last;
+  });
+  pending.add(run_file_name(file));
+  std::shared_ptr<const segment::Run> run;
+  if (record) run = pending.open(*record);
+  const auto replace = [&](auto& list, auto&& replacement) {
+    const auto at = list.begin() + static_cast<std::ptrdiff_t>(first);
+    list.erase(at, at + static_cast<std::ptrdiff_t>(count));
+    if (record) list.insert(list.begin() + static_cast<std::ptrdiff_t>(first), replacement);
+  };
+  core.commit([&](Manifest& next) {
+    next.next_delta_number = file.file_number + 1;
+    SegmentRecord& target = next.segments[position_of(next, segment->id())];
+    target.version = segment->version().version();
+    replace(target.slices, record.value_or(RunRecord{}));
+  });
+  pending.committed();
+  core.publish(*segment, [&](segment::View& next) {
+    replace(next.runs, segment::RunLayer{record.value_or(RunRecord{}), run});
+  });
+  if (!record) core.directory->remove(run_file_name(file));
+  for (const segment::RunLayer& layer : inputs) core.run_store.retire(layer.record, layer.run);
+  core.run_store.sweep();
+  ++core.counters.compaction;
+}
+
+}  // namespace varve::internal

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/merge_output.hpp"
+
+#include <algorithm>
+
+#include "directory/check.hpp"
+#include "varve/error.hpp"
+
+namespace varve::internal {
+
+void JobControl::check() const {
+  if (cancel != nullptr && cancel->cancelled()) {
+    throw Error(ErrorCode::Cancelled, "the maintenance call was cancelled by its caller");
+  }
+}
+
+RunRecord record_of(const segment::RunSummary& summary) {
+  RunRecord record;
+  record.offset = summary.offset;
+  record.size = summary.size;
+  record.entry_count = summary.entry_count;
+  record.tombstone_count = summary.tombstone_count;
+  record.raw_size = summary.raw_size;
+  record.footer_checksum = summary.footer_checksum;
+  return record;
+}
+
+std::optional<segment::RunSummary> write_run(Core& core, directory::Sink& sink, std::uint64_t seed,
+                                             segment::PruningSource& source, std::uint64_t cut,
+                                             const JobControl& control, std::string* last_key) {
+  if (!source.valid()) return std::nullopt;
+  segment::RunWriter writer(sink, {.seed = seed,
+                                   .block_size = core.options.tuning.block_size,
+                                   .filter_bits_per_key = core.options.tuning.filter_bits_per_key});
+  std::uint64_t until_check = kCancelCheckInterval;
+  while (source.valid()) {
+    if (source.starts_key() && writer.entry_count() > 0 && writer.size() >= cut) break;
+    writer.add(source.entry());
+    if (last_key != nullptr) last_key->assign(source.entry().key);
+    source.next();
+    if (--until_check == 0) {
+      control.check();
+      until_check = kCancelCheckInterval;
+    }
+  }
+  segment::RunSummary summary = writer.finish();
+  core.counters.run_bytes += summary.size;
+  return summary;
+}
+
+PendingFiles::~PendingFiles() {
+  if (names_.empty() || core_.failure.failed()) return;
+  for (const RunRecord& record : opened_) core_.run_store.abandon(record);
+  for (const std::string& name : names_) {
+    try {
+      core_.directory->remove(name);
+    } catch (const Error&) {
+      // Its name is in the way of the next attempt, which will say so (AlreadyExists); nothing is
+      // lost, and the next open removes it as a stray.
+    }
+  }
+}
+
+std::shared_ptr<const segment::Run> PendingFiles::open(const RunRecord& record) {
+  auto run = core_.run_store.open(record);
+  opened_.push_back(record);
+  return run;
+}
+
+void pad_to_slice(directory::Sink& sink) {
+  const std::uint64_t over = sink.offset() % kSliceAlignment;
+  if (over != 0) sink.append(std::string(kSliceAlignment - over, '\0'));
+}
+
+void SequenceRange::add(const segment::Delta& delta) noexcept {
+  if (delta.empty()) return;
+  first = std::min(first, delta.first_sequence());
+  last = std::max(last, delta.last_sequence());
+}
+
+void SequenceRange::add(const RunRecord& record) noexcept {
+  first = std::min(first, record.first_sequence);
+  last = std::max(last, record.last_sequence);
+}
+
+segment::MergeRules rules_for(const Core& core, const segment::View& view, bool bottom) {
+  segment::MergeRules rules;
+  rules.snapshots = core.snapshots.live();
+  rules.bottom = bottom;
+  rules.range_tombstones = &view.range_tombstones;
+  return rules;
+}
+
+std::size_t position_of(const Manifest& manifest, std::uint64_t segment_id) {
+  const auto it =
+      std::find_if(manifest.segments.begin(), manifest.segments.end(),
+                   [&](const SegmentRecord& record) { return record.id == segment_id; });
+  VARVE_CHECK(it != manifest.segments.end());
+  return static_cast<std::size_t>(it - manifest.segments.begin());
+}
+
+void replace_routes(Core& core, std::size_t position, std::size_t count,
+                    const std::vector<SegmentPtr>& replacements) {
+  std::vector<SegmentPtr> segments = core.routes->segments();
+  const auto at = segments.begin() + static_cast<std::ptrdiff_t>(position);
+  segments.erase(at, at + static_cast<std::ptrdiff_t>(count));
+  segments.insert(segments.begin() + static_cast<std::ptrdiff_t>(position), replacements.begin(),
+                  replacements.end());
+  core.routes = std::make_shared<const RouteMap>(std::move(segments));
+}
+
+}  // namespace varve::internal

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/recovery.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "directory/check.hpp"
+#include "directory/checksum.hpp"
+#include "lib/log_format.hpp"
+#include "lib/maintenance.hpp"
+#include "lib/merge_job.hpp"
+#include "lib/options_check.hpp"
+#include "varve/error.hpp"
+
+namespace varve::internal {
+
+// Freezes what the range covers before the tombstone comes to lie over it, so that every layer is
+// wholly older or wholly newer than the tombstone (segment::RangeTombstone).
+void apply_range_erase(Core& core, std::string_view from, std::string_view to, Sequence sequence,
+                       bool only_unflushed) {
+  const auto& records = core.manifest().segments;
+  for (std::size_t i = core.routes->index_of(from); i < core.routes->size(); ++i) {
+    segment::Segment& segment = *core.routes->at(i);
+    if (!to.empty() && segment.lower() >= to) break;
+    if (only_unflushed && sequence <= records[i].flushed_sequence) continue;
+    if (!segment.view().has_memory() && segment.view().runs.empty()) continue;
+    freeze(core, segment);
+    core.publish(segment, [&](segment::View& view) {
+      view.range_tombstones.push_back({std::string(from), std::string(to), sequence});
+    });
+  }
+}
+
+namespace {
+
+Manifest new_manifest(const Options& options) {
+  Manifest manifest;
+  manifest.uuid = directory::random_uuid();
+  manifest.key_codec = options.key_codec;
+  manifest.value_codec = options.value_codec;
+  manifest.options_text = options_text(options);
+  manifest.next_segment_id = 2;
+  SegmentRecord first;
+  first.id = 1;
+  first.version = 1;
+  manifest.segments.push_back(std::move(first));
+  return manifest;
+}
+
+bool manifest_exists(const directory::Directory& directory) {
+  const std::vector<directory::FileInfo> files = directory.list();
+  return std::any_of(files.begin(), files.end(),
+                     [](const auto& file) { return file.name == kManifestName; });
+}
+
+// A directory with runs or logs of ours but no manifest is a damaged index, not a place for a new
+// one.
+void refuse_headless_index(const directory::Directory& directory) {
+  for (const directory::FileInfo& file : directory.list()) {
+    const auto name = parse_file_name(file.name);
+    if (!name) continue;
+    if (name->type == FileName::Type::Log || name->type == FileName::Type::Delta ||
+        name->type == FileName::Type::Main) {
+      throw Error(ErrorCode::Corruption,
+                  "MANIFEST is missing, but " + file.name + " shows that an index was here",
+                  directory.path());
+    }
+  }
+}
+
+Manifest load_manifest(const directory::Directory& directory) {
+  return decode_manifest(directory.read_all(kManifestName, kManifestSizeMax),
+                         (directory.path() / kManifestName).string());
+}
+
+void check_codec(const char* what, const std::string& present, const std::string& wanted,
+                 const directory::Directory& directory) {
+  if (present.empty() || wanted.empty() || present == wanted) return;
+  throw Error(ErrorCode::Mismatch,
+              std::string("the index's ") + what + " codec is \"" + present +
+                  "\", the caller's is \"" + wanted + "\"",
+              directory.path());
+}
+
+void open_segments(Core& core) {
+  const auto& records = core.manifest().segments;
+  std::vector<SegmentPtr> segments;
+  segments.reserve(records.size());
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    segments.push_back(
+        core.make_segment(records[i], i + 1 < records.size() ? records[i + 1].fence : ""));
+  }
+  core.routes = std::make_shared<const RouteMap>(std::move(segments));
+  core.last_sequence = core.manifest().last_sequence;
+}
+
+// Puts one log record into the segments that have not flushed it.
+void replay_record(Core& core, const LogRecordView& record) {
+  OperationReader reader(record.operations);
+  OperationSequencer sequencer(record.sequence);
+  Operation operation;
+  while (reader.next(operation)) {
+    const Sequence sequence = sequencer.next(operation.kind);
+    ++core.counters.recovered_operations;
+    if (operation.kind == OperationKind::EraseRange) {
+      apply_range_erase(core, operation.key, operation.value, sequence, true);
+      continue;
+    }
+    const std::size_t index = core.routes->index_of(operation.key);
+    if (sequence <= core.manifest().segments[index].flushed_sequence) continue;
+    core.routes->at(index)->insert(
+        operation.key, directory::hash64(operation.key),
+        operation.kind == OperationKind::Put ? segment::Kind::Value : segment::Kind::Tombstone,
+        operation.value, sequence, false);
+  }
+  core.last_sequence = sequencer.last();
+}
+
+std::string_view log_bytes(const directory::ImmutableFile& file, std::string& buffer) {
+  if (const std::string_view mapped = file.map(); !mapped.empty()) return mapped;
+  buffer.resize(file.size());
+  file.read(0, buffer);
+  return buffer;
+}
+
+// Replays one live log and returns what the write log must know of it.
+RecoveredLog replay_log(Core& core, const LogRecordEntry& entry) {
+  const std::string name = log_file_name(entry.number);
+  std::shared_ptr<const directory::ImmutableFile> file;
+  try {
+    file = core.directory->open(name);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::NotFound) throw;
+    throw Error(ErrorCode::Corruption, name + ": the manifest names this log, but it is missing",
+                core.directory->path() / name);
+  }
+  std::string buffer;
+  const std::string_view bytes = log_bytes(*file, buffer);
+  const bool read_only = core.options.read_only;
+  const LogScan scan =
+      scan_log(bytes,
+               {.uuid = core.manifest().uuid,
+                .number = entry.number,
+                .sealed_end = entry.sealed_end,
+                .synced_end = entry.synced_end,
+                .boot_id = directory::machine_boot_id()},
+               (core.directory->path() / name).string(), [&](const LogRecordView& record) {
+                 replay_record(core, record);
+                 // Replaying may need more memory than the budget: what is replayed is flushed as
+                 // usual.
+                 while (!read_only && flush_for_memory(core)) {
+                 }
+               });
+  if (scan.tail == LogScan::Tail::Damaged) {
+    throw Error(ErrorCode::Corruption, scan.message, core.directory->path() / name);
+  }
+  // The sequence of the last operation, which may lie above that of the last record.
+  const Sequence last = scan.record_count == 0 ? 0 : core.last_sequence;
+  if (read_only || entry.sealed_end != 0) return {entry, last};
+  RecoveredLog sealed = seal_recovered_log(*core.directory, bytes, scan, entry.synced_end);
+  sealed.last_sequence = last;
+  return sealed;
+}
+
+std::vector<RecoveredLog> replay_logs(Core& core) {
+  std::vector<RecoveredLog> recovered;
+  const std::vector<LogRecordEntry> logs = core.manifest().logs;
+  // While replaying, "the last sequence" is that of the record replayed last: a flush in between
+  // must not claim to have what is still to come.
+  core.last_sequence = core.manifest().checkpoint;
+  for (std::size_t i = 0; i < logs.size(); ++i) {
+    if (logs[i].sealed_end == 0 && i + 1 != logs.size()) {
+      throw Error(ErrorCode::Corruption,
+                  log_file_name(logs[i].number) +
+                      ": the manifest says that it is still being written, but lists a later log",
+                  core.directory->path() / kManifestName);
+    }
+    recovered.push_back(replay_log(core, logs[i]));
+  }
+  core.last_sequence = std::max(core.last_sequence, core.manifest().last_sequence);
+  return recovered;
+}
+
+// Removes files of ours that the manifest does not name: what a crash left half done. Foreign
+// files are not touched.
+void remove_strays(Core& core) {
+  std::set<std::string> live;
+  for (const LogRecordEntry& log : core.manifest().logs) live.insert(log_file_name(log.number));
+  for (const SegmentRecord& segment : core.manifest().segments) {
+    if (segment.main) live.insert(run_file_name(*segment.main));
+    for (const RunRecord& slice : segment.slices) live.insert(run_file_name(slice));
+  }
+  for (const directory::FileInfo& file : core.directory->list()) {
+    const auto name = parse_file_name(file.name);
+    if (!name || live.contains(file.name)) continue;
+    if (name->type == FileName::Type::Lock || name->type == FileName::Type::Manifest) continue;
+    // We make regular files only; a link by a temporary name is removed, never followed.
+    const bool removable =
+        file.kind == directory::FileKind::Regular ||
+        (file.kind == directory::FileKind::Symlink && name->type == FileName::Type::Temporary);
+    if (!removable) continue;
+    core.directory->remove(file.name);
+  }
+}
+
+// From here on the index is ours to write: a new epoch, by one manifest edit. The log's first file
+// is made by the first write, so that opening costs no more than it must.
+void begin_writing(Core& core, const std::vector<RecoveredLog>& recovered) {
+  const Options& options = core.options;
+  core.log = std::make_unique<WriteLog>(*core.directory, core.manifest().uuid,
+                                        options.tuning.log_file_size);
+  core.log->adopt(recovered);
+  core.commit([&](Manifest& next) {
+    ++next.writer_epoch;
+    next.closed_cleanly = false;
+    next.options_text = options_text(options);
+    if (next.key_codec.empty()) next.key_codec = options.key_codec;
+    if (next.value_codec.empty()) next.value_codec = options.value_codec;
+  });
+}
+
+Manifest manifest_for_open(directory::Directory& directory, const Options& options, OpenMode mode,
+                           bool& created) {
+  const bool exists = manifest_exists(directory);
+  created = !exists;
+  if (exists) {
+    if (mode == OpenMode::Create) {
+      throw Error(ErrorCode::AlreadyExists, "there is an index already", directory.path());
+    }
+    return load_manifest(directory);
+  }
+  refuse_headless_index(directory);
+  if (mode == OpenMode::Open && (!options.create_if_missing || options.read_only)) {
+    throw Error(ErrorCode::NotFound, "there is no index in this directory", directory.path());
+  }
+  return new_manifest(options);
+}
+
+}  // namespace
+
+std::unique_ptr<Core> open_core(std::shared_ptr<directory::Directory> directory,
+                                const Options& options, OpenMode mode) {
+  check_options(options);
+  const auto start = std::chrono::steady_clock::now();
+  const bool may_create =
+      mode == OpenMode::Create || (options.create_if_missing && !options.read_only);
+  auto ownership = directory->acquire(options.read_only ? LockMode::Shared : LockMode::Exclusive,
+                                      options.lock_wait, may_create);
+  bool created = false;
+  Manifest manifest = manifest_for_open(*directory, options, mode, created);
+  check_codec("key", manifest.key_codec, options.key_codec, *directory);
+  check_codec("value", manifest.value_codec, options.value_codec, *directory);
+  const bool was_clean = created || manifest.closed_cleanly;
+  if (!options.read_only) ownership->set_phase(false, manifest.writer_epoch + 1);
+  auto core = std::make_unique<Core>(directory, std::move(ownership), options, std::move(manifest));
+  core->counters.recovered_after_crash = !was_clean;
+  open_segments(*core);
+  if (!options.read_only) remove_strays(*core);
+  const std::vector<RecoveredLog> recovered = replay_logs(*core);
+  if (!options.read_only) {
+    begin_writing(*core, recovered);
+    core->ownership->set_phase(true, core->manifest().writer_epoch);
+  }
+  core->counters.recovery_microseconds =
+      static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(
+                                     std::chrono::steady_clock::now() - start)
+                                     .count());
+  return core;
+}
+
+}  // namespace varve::internal

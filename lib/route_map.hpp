@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "segment/fence_tree.hpp"
+#include "segment/segment.hpp"
+
+namespace varve::internal {
+
+// Which segment owns a key. Replaced whole when segments split or merge.
+// Invariant: segments in key order, without gap or overlap; the first begins at the empty key.
+// Thread-safety: immutable.
+class RouteMap {
+ public:
+  explicit RouteMap(std::vector<std::shared_ptr<segment::Segment>> segments);
+
+  [[nodiscard]] std::size_t size() const noexcept { return segments_.size(); }
+  [[nodiscard]] const std::shared_ptr<segment::Segment>& at(std::size_t index) const noexcept {
+    return segments_[index];
+  }
+  [[nodiscard]] std::size_t index_of(std::string_view key) const noexcept {
+    return segments_.size() == 1 ? 0 : tree_.find(key);
+  }
+  [[nodiscard]] segment::Segment& find(std::string_view key) const noexcept {
+    return *segments_[index_of(key)];
+  }
+  [[nodiscard]] const std::vector<std::shared_ptr<segment::Segment>>& segments() const noexcept {
+    return segments_;
+  }
+
+ private:
+  std::vector<std::shared_ptr<segment::Segment>> segments_;
+  segment::FenceTree tree_;
+};
+
+}  // namespace varve::internal

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/run_store.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "directory/check.hpp"
+#include "lib/manifest.hpp"
+#include "varve/error.hpp"
+
+namespace varve::internal {
+
+std::shared_ptr<const segment::Run> RunStore::open(const segment::RunRecord& record) {
+  const std::string name = run_file_name(record);
+  const bool is_slice = record.kind == segment::RunRecord::Kind::Slice;
+  std::shared_ptr<const directory::ImmutableFile> file;
+  if (is_slice) file = delta_files_[record.file_number].file;
+  if (file == nullptr) {
+    try {
+      file = directory_.open(name);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::NotFound) throw;
+      throw Error(ErrorCode::Corruption, name + ": the manifest names this file, but it is missing",
+                  directory_.path() / name);
+    }
+  }
+  auto run = segment::Run::open(file,
+                                {.offset = record.offset,
+                                 .size = record.size,
+                                 .seed = run_seed(uuid_, record),
+                                 .entry_count = record.entry_count,
+                                 .footer_checksum = record.footer_checksum},
+                                reads_);
+  if (is_slice) {
+    DeltaFile& delta = delta_files_[record.file_number];
+    delta.file = file;
+    ++delta.live_slices;
+  }
+  return run;
+}
+
+void RunStore::retire(const segment::RunRecord& record,
+                      const std::shared_ptr<const segment::Run>& run) {
+  if (record.kind == segment::RunRecord::Kind::Main) {
+    dead_files_.push_back(run_file_name(record));
+    return;
+  }
+  const auto it = delta_files_.find(record.file_number);
+  VARVE_CHECK(it != delta_files_.end() && it->second.live_slices > 0);
+  if (--it->second.live_slices > 0) {
+    dead_slices_.push_back({run, record.file_number, record.offset, record.size});
+    return;
+  }
+  delta_files_.erase(it);
+  std::erase_if(dead_slices_,
+                [&](const DeadSlice& slice) { return slice.file_number == record.file_number; });
+  dead_files_.push_back(run_file_name(record));
+}
+
+void RunStore::abandon(const segment::RunRecord& record) noexcept {
+  if (record.kind == segment::RunRecord::Kind::Main) return;
+  const auto it = delta_files_.find(record.file_number);
+  if (it != delta_files_.end() && --it->second.live_slices == 0) delta_files_.erase(it);
+}
+
+void RunStore::sweep() {
+  // A removed file stays readable for those who have it open (directory::ImmutableFile).
+  while (!dead_files_.empty()) {
+    directory_.remove(dead_files_.back());
+    dead_files_.pop_back();
+  }
+  // Punching, unlike removal, takes the bytes from readers: it waits for the last one.
+  for (std::size_t i = 0; i < dead_slices_.size();) {
+    const DeadSlice& slice = dead_slices_[i];
+    if (!slice.reader.expired()) {
+      ++i;
+      continue;
+    }
+    // Up to the next slice, or to the end of the file behind the last one.
+    const std::uint64_t next =
+        (slice.offset + slice.size + kSliceAlignment - 1) / kSliceAlignment * kSliceAlignment;
+    const std::uint64_t end = std::min(next, delta_files_.at(slice.file_number).file->size());
+    directory_.punch(delta_file_name(slice.file_number), slice.offset, end - slice.offset);
+    dead_slices_[i] = std::move(dead_slices_.back());
+    dead_slices_.pop_back();
+  }
+}
+
+}  // namespace varve::internal

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "directory/directory.hpp"
+#include "segment/run.hpp"
+#include "segment/run_record.hpp"
+#include "varve/options.hpp"
+
+namespace varve::internal {
+
+// Opens the runs that the manifest names, and gets rid of those that it names no longer: a file
+// goes when its last run is dead, a dead slice of a live file is punched out once nobody reads it.
+// Thread-safety: one thread at a time. Errors: Corruption (missing or damaged file), Io.
+class RunStore {
+ public:
+  RunStore(directory::Directory& directory, std::string uuid, Reads reads)
+      : directory_(directory), uuid_(std::move(uuid)), reads_(reads) {}
+
+  // Opens a run and counts it as live.
+  [[nodiscard]] std::shared_ptr<const segment::Run> open(const segment::RunRecord& record);
+  // After a manifest replacement that no longer names `record`. `run` may still be read.
+  void retire(const segment::RunRecord& record, const std::shared_ptr<const segment::Run>& run);
+  // Takes an open() back whose run never became part of the manifest.
+  void abandon(const segment::RunRecord& record) noexcept;
+  // Removes and punches what has become free. Cheap when there is nothing.
+  void sweep();
+
+ private:
+  struct DeltaFile {
+    std::shared_ptr<const directory::ImmutableFile> file;
+    std::uint32_t live_slices = 0;
+  };
+  struct DeadSlice {
+    std::weak_ptr<const segment::Run> reader;
+    std::uint64_t file_number = 0, offset = 0, size = 0;
+  };
+  directory::Directory& directory_;
+  const std::string uuid_;
+  const Reads reads_;
+  std::map<std::uint64_t, DeltaFile> delta_files_;  // By number.
+  std::vector<std::string> dead_files_;
+  std::vector<DeadSlice> dead_slices_;
+};
+
+// Every slice of a delta file begins at a multiple of this, so that a dead one can be punched out
+// without touching its neighbours.
+inline constexpr std::uint64_t kSliceAlignment = 4096;
+
+}  // namespace varve::internal

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "varve/write_batch.hpp"
+
+#include <algorithm>
+
+#include "directory/bytes.hpp"
+#include "lib/log_format.hpp"
+#include "varve/error.hpp"
+#include "varve/limits.hpp"
+
+namespace varve {
+
+namespace {
+
+// What every operation counts for in kBatchSizeMax, besides its key and value.
+constexpr std::size_t kOperationCharge = 32;
+
+void check_size(const char* what, std::size_t size, std::size_t size_min, std::size_t size_max) {
+  if (size >= size_min && size <= size_max) return;
+  throw Error(ErrorCode::InvalidArgument, "adding to a batch: " + std::string(what) + " of " +
+                                              std::to_string(size_min) + " to " +
+                                              std::to_string(size_max) + " bytes expected, " +
+                                              std::to_string(size) + " found");
+}
+
+}  // namespace
+
+void WriteBatch::put(std::string_view key, std::string_view value) {
+  check_size("a key", key.size(), kKeySizeMin, kKeySizeMax);
+  check_size("a value", value.size(), 0, kValueSizeMax);
+  append(static_cast<std::uint8_t>(internal::OperationKind::Put), key, value);
+}
+
+void WriteBatch::erase(std::string_view key) {
+  check_size("a key", key.size(), kKeySizeMin, kKeySizeMax);
+  append(static_cast<std::uint8_t>(internal::OperationKind::Erase), key, {});
+}
+
+void WriteBatch::erase_range(std::string_view from, std::string_view to) {
+  check_size("a range's first key", from.size(), 0, kKeySizeMax);
+  check_size("a range's end", to.size(), 0, kKeySizeMax);
+  if (!to.empty() && from >= to) return;
+  append(static_cast<std::uint8_t>(internal::OperationKind::EraseRange), from, to);
+}
+
+void WriteBatch::clear() noexcept {
+  bytes_.clear();
+  count_ = 0;
+  charged_ = 0;
+}
+
+void WriteBatch::append(std::uint8_t kind, std::string_view first, std::string_view second) {
+  const std::size_t charge = first.size() + second.size() + kOperationCharge;
+  check_size("all operations together", charged_ + charge, 0, kBatchSizeMax);
+  // Room first, so that a failed allocation leaves no half of an operation behind; doubling, so
+  // that many small operations cost constant time each.
+  const std::size_t size_max =
+      bytes_.size() + 1 + 2 * directory::kVarintSizeMax + first.size() + second.size();
+  if (size_max > bytes_.capacity()) bytes_.reserve(std::max(size_max, 2 * bytes_.capacity()));
+  internal::append_operation(bytes_, static_cast<internal::OperationKind>(kind), first, second);
+  charged_ += charge;
+  ++count_;
+}
+
+}  // namespace varve

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/write_log.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "directory/bytes.hpp"
+#include "directory/check.hpp"
+#include "varve/limits.hpp"
+
+namespace varve::internal {
+
+namespace {
+
+// Far above what one batch can hold; keeps the sum below from overflowing.
+constexpr std::size_t kPayloadSizeMax = 2 * kBatchSizeMax;
+static_assert(kPayloadSizeMax <= UINT32_MAX);
+
+void remove_quietly(directory::Directory& directory, std::uint64_t number) noexcept {
+  try {
+    directory.remove(log_file_name(number));
+  } catch (...) {
+    // The caller already has an error to report; the next open removes the file as a stray.
+  }
+}
+
+}  // namespace
+
+RecoveredLog seal_recovered_log(directory::Directory& directory, std::string_view bytes,
+                                const LogScan& scan, std::uint64_t synced_end) {
+  VARVE_CHECK(scan.end >= kLogHeaderSize && scan.end <= bytes.size());
+  if (synced_end < scan.end || scan.tail != LogScan::Tail::Clean) {
+    directory.replace(log_file_name(scan.header.number),
+                      bytes.substr(0, static_cast<std::size_t>(scan.end)));
+  }
+  return {.entry = {.number = scan.header.number, .sealed_end = scan.end, .synced_end = scan.end},
+          .last_sequence = scan.last_sequence};
+}
+
+WriteLog::WriteLog(directory::Directory& directory, std::string uuid, std::size_t file_size)
+    : directory_(directory),
+      uuid_(std::move(uuid)),
+      boot_id_(directory::machine_boot_id()),
+      file_size_(file_size) {}
+
+WriteLog::~WriteLog() = default;
+
+void WriteLog::rethrow_if_failed() const {
+  // failure_ was written before failed_ and never again.
+  if (failed_.load(std::memory_order_acquire)) [[unlikely]]
+    throw Error(*failure_);
+}
+
+void WriteLog::poison(const Error& error) {
+  if (!failed_.load(std::memory_order_relaxed)) {
+    failure_.emplace(error);
+    failed_.store(true, std::memory_order_release);
+  }
+  throw Error(*failure_);
+}
+
+void WriteLog::sync_current() {
+  rethrow_if_failed();
+  const std::size_t end = end_.load(std::memory_order_acquire);
+  if (file_ == nullptr || synced_end_.load(std::memory_order_relaxed) >= end) return;
+  try {
+    file_->sync();
+  } catch (const Error& error) {
+    // The kernel may have dropped the dirty pages: a second sync that "succeeds" proves nothing.
+    poison(error);
+  }
+  synced_end_.store(end, std::memory_order_release);
+  sync_count_.fetch_add(1, std::memory_order_relaxed);
+}
+
+void WriteLog::sync() {
+  const std::lock_guard lock(sync_mutex_);
+  sync_current();
+}
+
+std::unique_ptr<directory::LogFile> WriteLog::make_file(std::uint64_t number,
+                                                        std::size_t capacity) {
+  const std::string name = log_file_name(number);
+  try {
+    if (spares_.empty()) return directory_.create_log(name, capacity);
+    // Taken off the list first: after a failure nobody knows which name it has.
+    const std::uint64_t spare = spares_.back();
+    spares_.pop_back();
+    return directory_.recycle_log(log_file_name(spare), name, capacity);
+  } catch (const Error& error) {
+    // A half-made file would be in the way of the next attempt; one that was there is not ours.
+    if (error.code() != ErrorCode::AlreadyExists) remove_quietly(directory_, number);
+    throw;
+  }
+}
+
+void WriteLog::rotate(std::uint64_t number, Sequence first_sequence, std::size_t payload_size) {
+  VARVE_CHECK(live_.empty() || number > live_.back().number);
+  VARVE_CHECK(first_sequence > last_sequence_ || last_sequence_ == 0);
+  VARVE_CHECK(payload_size <= kPayloadSizeMax);
+  const std::lock_guard lock(sync_mutex_);
+  sync_current();
+  const std::size_t capacity = std::max(file_size_, kLogHeaderSize + log_record_size(payload_size));
+  live_.reserve(live_.size() + 1);  // So that nothing throws once the new file is there.
+  last_sequences_.reserve(live_.size() + 1);
+  recyclable_.reserve(live_.size() + 1);
+  auto file = make_file(number, capacity);
+  VARVE_CHECK(file->capacity() >= capacity);
+  encode_log_header(
+      {.uuid = uuid_, .number = number, .first_sequence = first_sequence, .boot_id = boot_id_},
+      file->data());
+  try {
+    file->publish(0, kLogHeaderSize);
+    // The manifest will name this log: after power loss its header must be there.
+    file->sync();
+  } catch (const Error& error) {
+    file.reset();
+    remove_quietly(directory_, number);
+    poison(error);
+  }
+  if (file_ != nullptr) {
+    live_.back().sealed_end = live_.back().synced_end = end_.load(std::memory_order_relaxed);
+    // Not the last record's sequence: the operations of a batch may go on beyond it.
+    last_sequences_.push_back(first_sequence - 1);
+  }
+  live_.push_back({.number = number, .sealed_end = 0, .synced_end = kLogHeaderSize});
+  recyclable_.push_back(capacity == file_size_);
+  file_ = std::move(file);
+  data_ = file_->data();
+  capacity_ = file_->capacity();
+  seed_ = log_seed(uuid_, number);
+  // A file without records counts as holding nothing above what came before it.
+  last_sequence_ = first_sequence - (first_sequence != 0 ? 1 : 0);
+  end_.store(kLogHeaderSize, std::memory_order_release);
+  synced_end_.store(kLogHeaderSize, std::memory_order_release);
+}
+
+char* WriteLog::begin_record(Sequence sequence, std::size_t payload_size) {
+  rethrow_if_failed();
+  VARVE_CHECK(fits(payload_size) && payload_size <= kPayloadSizeMax);
+  VARVE_CHECK(sequence > last_sequence_);
+  return data_ + end_.load(std::memory_order_relaxed);
+}
+
+void WriteLog::end_record(Sequence sequence, std::size_t payload_size, std::string_view payload) {
+  const std::size_t from = end_.load(std::memory_order_relaxed);
+  const std::size_t size =
+      encode_log_record(data_ + from, seed_, from, sequence, {payload.data(), payload_size});
+  try {
+    file_->publish(from, from + size);
+  } catch (const Error& error) {
+    // Nobody knows whether the record will be read back.
+    const std::lock_guard lock(sync_mutex_);
+    poison(error);
+  }
+  last_sequence_ = sequence;
+  bytes_appended_ += size;
+  end_.store(from + size, std::memory_order_release);
+}
+
+void WriteLog::append(Sequence sequence, std::string_view payload) {
+  begin_record(sequence, payload.size());
+  end_record(sequence, payload.size(), payload);
+}
+
+std::size_t WriteLog::operation_payload_size(std::string_view key,
+                                             std::string_view value) noexcept {
+  return 1 + directory::varint_size(key.size()) + key.size() +
+         directory::varint_size(value.size()) + value.size();
+}
+
+void WriteLog::append_operation(Sequence sequence, OperationKind kind, std::string_view key,
+                                std::string_view value) {
+  std::size_t payload_size = operation_payload_size(key, value);
+  if (kind == OperationKind::Erase) {
+    VARVE_CHECK(value.empty());
+    payload_size -= 1;
+  }
+  char* const payload = begin_record(sequence, payload_size) + kLogRecordHeaderSize;
+  char* to = payload;
+  *to++ = static_cast<char>(kind);
+  to = directory::store_varint(to, key.size());
+  if (!key.empty()) std::memcpy(to, key.data(), key.size());
+  to += key.size();
+  if (kind != OperationKind::Erase) {
+    to = directory::store_varint(to, value.size());
+    if (!value.empty()) std::memcpy(to, value.data(), value.size());
+  }
+  end_record(sequence, payload_size, {payload, payload_size});
+}
+
+const std::vector<LogRecordEntry>& WriteLog::live() const noexcept {
+  if (file_ != nullptr) live_.back().synced_end = synced_end_.load(std::memory_order_acquire);
+  return live_;
+}
+
+void WriteLog::adopt(const std::vector<RecoveredLog>& recovered) {
+  VARVE_CHECK(live_.empty());
+  for (const RecoveredLog& log : recovered) {
+    VARVE_CHECK(live_.empty() || log.entry.number > live_.back().number);
+    // Else a record of a later file could survive a power loss that one of this file does not.
+    VARVE_CHECK(log.entry.sealed_end >= kLogHeaderSize &&
+                log.entry.synced_end >= log.entry.sealed_end);
+    live_.push_back(log.entry);
+    last_sequences_.push_back(log.last_sequence);
+    recyclable_.push_back(false);  // Of unknown size: perhaps made for one huge record.
+    last_sequence_ = std::max(last_sequence_, log.last_sequence);
+  }
+}
+
+std::uint64_t WriteLog::live_size() const noexcept {
+  std::uint64_t size = 0;
+  for (const LogRecordEntry& log : live_) size += log.sealed_end;
+  return size + end_.load(std::memory_order_relaxed);  // The current one's sealed_end is 0.
+}
+
+std::vector<LogRecordEntry> WriteLog::live_after(Sequence checkpoint) const {
+  std::size_t count = 0;
+  while (count < last_sequences_.size() && last_sequences_[count] <= checkpoint) ++count;
+  const std::vector<LogRecordEntry>& all = live();
+  return {all.begin() + static_cast<std::ptrdiff_t>(count), all.end()};
+}
+
+Sequence WriteLog::checkpoint_for_live_size(std::uint64_t size) const noexcept {
+  std::uint64_t left = live_size();
+  Sequence checkpoint = 0;
+  for (std::size_t i = 0; i < last_sequences_.size() && left > size; ++i) {
+    left -= live_[i].sealed_end;
+    checkpoint = last_sequences_[i];
+  }
+  return checkpoint;
+}
+
+void WriteLog::release_through(Sequence checkpoint) {
+  std::size_t count = 0;
+  while (count < last_sequences_.size() && last_sequences_[count] <= checkpoint) {
+    released_.push_back({.number = live_[count].number, .recyclable = recyclable_[count]});
+    ++count;
+  }
+  const auto n = static_cast<std::ptrdiff_t>(count);
+  live_.erase(live_.begin(), live_.begin() + n);
+  last_sequences_.erase(last_sequences_.begin(), last_sequences_.begin() + n);
+  recyclable_.erase(recyclable_.begin(), recyclable_.begin() + n);
+}
+
+void WriteLog::remove_released() {
+  while (!released_.empty()) {
+    const Retired file = released_.back();
+    if (file.recyclable && spares_.size() < kSpareCountMax) {
+      spares_.push_back(file.number);
+    } else {
+      directory_.remove(log_file_name(file.number));
+    }
+    released_.pop_back();
+  }
+}
+
+void WriteLog::remove_spares() {
+  while (!spares_.empty()) {
+    directory_.remove(log_file_name(spares_.back()));
+    spares_.pop_back();
+  }
+}
+
+}  // namespace varve::internal

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "segment/arena.hpp"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <limits>
+#include <mutex>
+#include <new>
+#include <vector>
+
+#include "directory/check.hpp"
+
+// Declared here because <sanitizer/asan_interface.h> is not on every system; called only with ASan.
+extern "C" {
+void __asan_poison_memory_region(const volatile void* begin, std::size_t size);    // NOLINT
+void __asan_unpoison_memory_region(const volatile void* begin, std::size_t size);  // NOLINT
+}
+
+namespace varve::segment {
+
+namespace {
+
+constexpr std::size_t kRegionSize = ChunkPool::kRegionSize;
+constexpr std::size_t kUnit = ChunkPool::kUnit;
+constexpr std::size_t kUnitCount = kRegionSize / kUnit;
+
+std::size_t round_up(std::size_t size, std::size_t unit) noexcept {
+  return (size + unit - 1) / unit * unit;
+}
+
+char* map_pages(std::size_t size) {
+  void* const memory =
+      ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) throw std::bad_alloc();
+  return static_cast<char*>(memory);
+}
+
+void unmap_pages(char* memory, std::size_t size) noexcept {
+  unpoison_memory(memory, size);  // Whatever is mapped here next starts clean.
+  ::munmap(memory, size);
+}
+
+// Aligned to kRegionSize where a huge page would fit, so that the kernel can use one.
+char* map_for_huge_pages(std::size_t size) {
+  if (size < kRegionSize) return map_pages(size);
+  char* const memory = map_pages(size + kRegionSize);
+  const std::size_t before =
+      static_cast<std::size_t>(-reinterpret_cast<std::uintptr_t>(memory)) % kRegionSize;
+  if (before != 0) ::munmap(memory, before);
+  if (before != kRegionSize) ::munmap(memory + before + size, kRegionSize - before);
+#if defined(MADV_HUGEPAGE)
+  ::madvise(memory + before, size, MADV_HUGEPAGE);  // A hint: its failure costs only speed.
+#endif
+  return memory + before;
+}
+
+// One bit a unit; set: handed out.
+class UnitMap {
+ public:
+  [[nodiscard]] std::size_t free_count() const noexcept { return free_count_; }
+  // The first of `count` free units in a row, kUnitCount when there are none.
+  [[nodiscard]] std::size_t find_free(std::size_t count) const noexcept {
+    if (count > free_count_) return kUnitCount;
+    std::size_t run = 0;
+    for (std::size_t unit = 0; unit < kUnitCount;) {
+      const std::uint64_t rest = words_[unit / 64] >> (unit % 64);
+      const std::size_t left = 64 - unit % 64;
+      const auto free =
+          std::min<std::size_t>(static_cast<std::size_t>(std::countr_zero(rest)), left);
+      if (run + free >= count) return unit - run;
+      unit += free;
+      run += free;
+      if (free == left) continue;
+      unit += std::min<std::size_t>(static_cast<std::size_t>(std::countr_one(rest >> free)),
+                                    left - free);
+      run = 0;
+    }
+    return kUnitCount;
+  }
+  void take(std::size_t first, std::size_t count) noexcept {
+    for (std::size_t unit = first; unit < first + count; ++unit) {
+      words_[unit / 64] |= std::uint64_t{1} << (unit % 64);
+    }
+    free_count_ -= count;
+  }
+  void give_back(std::size_t first, std::size_t count) noexcept {
+    for (std::size_t unit = first; unit < first + count; ++unit) {
+      VARVE_CHECK((words_[unit / 64] >> (unit % 64) & 1) != 0);
+      words_[unit / 64] &= ~(std::uint64_t{1} << (unit % 64));
+    }
+    free_count_ += count;
+  }
+
+ private:
+  std::array<std::uint64_t, kUnitCount / 64> words_{};
+  std::size_t free_count_ = kUnitCount;
+};
+
+struct Region {
+  char* base = nullptr;
+  UnitMap units;
+};
+
+}  // namespace
+
+void poison_memory([[maybe_unused]] const void* begin, [[maybe_unused]] std::size_t size) noexcept {
+  if constexpr (kAddressSanitizer) __asan_poison_memory_region(begin, size);
+}
+
+void unpoison_memory([[maybe_unused]] const void* begin,
+                     [[maybe_unused]] std::size_t size) noexcept {
+  if constexpr (kAddressSanitizer) __asan_unpoison_memory_region(begin, size);
+}
+
+struct ChunkPool::Impl {
+  mutable std::mutex mutex;
+  std::vector<Region> regions;  // Sorted by base.
+  std::size_t hint = 0;         // Where the last chunk was found.
+  std::size_t empty_count = 0;  // Regions that are wholly free.
+  std::size_t in_use = 0;
+  std::size_t mapped = 0;
+  std::size_t size_limit = std::numeric_limits<std::size_t>::max();
+
+  char* take_pooled(std::size_t size) {
+    const std::size_t count = size / kUnit;
+    for (std::size_t step = 0; step < regions.size(); ++step) {
+      const std::size_t index = (hint + step) % regions.size();
+      const std::size_t first = regions[index].units.find_free(count);
+      if (first != kUnitCount) return take(index, first, count);
+    }
+    regions.reserve(regions.size() + 1);
+    char* const base = map_for_huge_pages(kRegionSize);
+    poison_memory(base, kRegionSize);
+    mapped += kRegionSize;
+    const auto at = regions.insert(position_of(base), Region{base, {}});
+    ++empty_count;
+    return take(static_cast<std::size_t>(at - regions.begin()), 0, count);
+  }
+
+  void give_back_pooled(char* data, std::size_t size) noexcept {
+    const auto after = std::upper_bound(
+        regions.begin(), regions.end(), data,
+        [](const char* address, const Region& region) { return address < region.base; });
+    VARVE_CHECK(after != regions.begin());
+    const auto region = after - 1;
+    const auto offset = static_cast<std::size_t>(data - region->base);
+    VARVE_CHECK(offset < kRegionSize);
+    poison_memory(data, size);
+    region->units.give_back(offset / kUnit, size / kUnit);
+    if (region->units.free_count() != kUnitCount) return;
+    // A flush frees many regions that the next writes want again: keep some, in proportion to what
+    // is in use, so that an idle index returns nearly all.
+    const std::size_t kept_max = std::max<std::size_t>(1, (regions.size() - empty_count) / 4);
+    if (empty_count < kept_max) {
+      ++empty_count;
+      return;
+    }
+    unmap_pages(region->base, kRegionSize);
+    mapped -= kRegionSize;
+    regions.erase(region);
+  }
+
+ private:
+  std::vector<Region>::iterator position_of(const char* base) noexcept {
+    return std::lower_bound(
+        regions.begin(), regions.end(), base,
+        [](const Region& region, const char* address) { return region.base < address; });
+  }
+  char* take(std::size_t index, std::size_t first, std::size_t count) noexcept {
+    Region& region = regions[index];
+    if (region.units.free_count() == kUnitCount) --empty_count;
+    region.units.take(first, count);
+    hint = index;
+    unpoison_memory(region.base + first * kUnit, count * kUnit);
+    return region.base + first * kUnit;
+  }
+};
+
+ChunkPool::ChunkPool() : impl_(std::make_unique<Impl>()) {}
+
+ChunkPool::~ChunkPool() {
+  VARVE_CHECK(impl_->in_use == 0);
+  for (const Region& region : impl_->regions) unmap_pages(region.base, kRegionSize);
+}
+
+ChunkPool::Chunk ChunkPool::allocate(std::size_t size) {
+  if (size == 0 || size > std::numeric_limits<std::size_t>::max() / 2) throw std::bad_alloc();
+  const std::size_t rounded = round_up(size, kUnit);
+  const std::lock_guard lock(impl_->mutex);
+  if (impl_->in_use > impl_->size_limit || rounded > impl_->size_limit - impl_->in_use) {
+    throw std::bad_alloc();
+  }
+  char* data = nullptr;
+  if (rounded <= kPooledSizeMax) {
+    data = impl_->take_pooled(rounded);
+  } else {
+    data = map_for_huge_pages(rounded);
+    impl_->mapped += rounded;
+  }
+  impl_->in_use += rounded;
+  return {.data = data, .size = rounded};
+}
+
+void ChunkPool::release(Chunk chunk) noexcept {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->in_use -= chunk.size;
+  if (chunk.size <= kPooledSizeMax) {
+    impl_->give_back_pooled(chunk.data, chunk.size);
+  } else {
+    unmap_pages(chunk.data, chunk.size);
+    impl_->mapped -= chunk.size;
+  }
+}
+
+std::size_t ChunkPool::size_in_use() const noexcept {
+  const std::lock_guard lock(impl_->mutex);
+  return impl_->in_use;
+}
+
+std::size_t ChunkPool::size_mapped() const noexcept {
+  const std::lock_guard lock(impl_->mutex);
+  return impl_->mapped;
+}
+
+void ChunkPool::set_size_limit(std::size_t size) noexcept {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->size_limit = size;
+}
+
+// Its size keeps the bytes after it aligned as allocate() promises.
+struct alignas(64) Arena::ChunkHeader {
+  ChunkHeader* next = nullptr;
+  std::size_t size = 0;
+};
+
+Arena::~Arena() {
+  while (chunks_ != nullptr) {
+    ChunkHeader* const next = chunks_->next;
+    pool_.release({.data = reinterpret_cast<char*>(chunks_), .size = chunks_->size});
+    chunks_ = next;
+  }
+}
+
+char* Arena::allocate_slow(std::size_t size) {
+  if (size > std::numeric_limits<std::size_t>::max() / 4) throw std::bad_alloc();
+  const std::size_t needed = size + sizeof(ChunkHeader);
+  std::size_t chunk_size = needed;  // A large allocation gets a chunk of its own size.
+  if (chunks_ == nullptr && needed <= ChunkPool::kSmallChunkSize) {
+    chunk_size = ChunkPool::kSmallChunkSize;
+  } else if (needed <= ChunkPool::kChunkSize / 2) {
+    chunk_size = ChunkPool::kChunkSize;
+  }
+  const ChunkPool::Chunk chunk = pool_.allocate(chunk_size);
+  chunks_ = new (chunk.data) ChunkHeader{.next = chunks_, .size = chunk.size};
+  memory_size_.store(memory_size() + chunk.size, std::memory_order_relaxed);
+  char* const memory = chunk.data + sizeof(ChunkHeader);
+  const std::size_t left = chunk.size - needed;
+  poison_memory(memory + size, left);
+  // Go on in whichever chunk has more room.
+  if (left > end_ - at_) {
+    at_ = reinterpret_cast<std::uintptr_t>(memory + size);
+    end_ = at_ + left;
+  }
+  return memory;
+}
+
+}  // namespace varve::segment

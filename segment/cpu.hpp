@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+
+// The build targets the baseline of its architecture; wider instructions are compiled per function
+// and chosen at run time. VARVE_X86_SIMD says that this compiler can do so.
+#if defined(__x86_64__) && defined(__GNUC__)
+#define VARVE_X86_SIMD 1
+#else
+#define VARVE_X86_SIMD 0
+#endif
+
+namespace varve::segment {
+
+// Ascending: a processor that has one level has all levels below it.
+enum class SimdLevel : std::uint8_t {
+  Scalar,
+  Sse2,    // The x86-64 baseline.
+  Avx2,    // With POPCNT.
+  Avx512,  // F, BW, DQ and VL; with POPCNT.
+};
+
+// The highest level that the processor and the operating system support. Detected anew at each
+// call: callers keep what they choose by it.
+[[nodiscard]] SimdLevel simd_level() noexcept;
+
+}  // namespace varve::segment

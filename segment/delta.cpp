@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "segment/delta.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <new>
+
+#include "directory/check.hpp"
+#include "segment/delta_cursor.hpp"
+#include "segment/delta_node.hpp"
+#include "segment/delta_record.hpp"
+
+namespace varve::segment {
+
+using delta_detail::DirectoryNode;
+using delta_detail::kInnerCapacity;
+using delta_detail::kLeafCapacity;
+using delta_detail::Leaf;
+using delta_detail::Record;
+using delta_detail::Side;
+
+namespace {
+
+constexpr std::size_t kNodeCapacityMin = 4;
+
+std::size_t node_class_of(std::size_t capacity) noexcept {
+  return static_cast<std::size_t>(std::bit_width((std::max(capacity, kNodeCapacityMin) - 1) / 4));
+}
+std::size_t node_capacity(std::size_t node_class) noexcept {
+  return kNodeCapacityMin << node_class;
+}
+
+// Where a full inner node is cut when child `index` becomes two: at the end where ascending or
+// descending keys arrive, so that the other part stays full.
+std::size_t cut_of_full_inner(std::size_t index) noexcept {
+  if (index == kInnerCapacity - 1) return kInnerCapacity;
+  return index == 0 ? 1 : (kInnerCapacity + 1) / 2;
+}
+
+// A free node's first bytes point to the next one; the rest is poisoned.
+void push_free(void*& list, void* memory, std::size_t size) noexcept {
+  new (memory) void*(list);
+  list = memory;
+  poison_memory(static_cast<char*>(memory) + sizeof(void*), size - sizeof(void*));
+}
+void* pop_free(void*& list, std::size_t size) noexcept {
+  void* const memory = list;
+  VARVE_CHECK(memory != nullptr);
+  list = *static_cast<void**>(memory);
+  unpoison_memory(memory, size);
+  return memory;
+}
+std::size_t free_count(const void* list, std::size_t limit) noexcept {
+  std::size_t count = 0;
+  for (; list != nullptr && count < limit; ++count) list = *static_cast<void* const*>(list);
+  return count;
+}
+
+template <typename T>
+void add_relaxed(std::atomic<T>& counter, T amount) noexcept {  // By the only writer.
+  counter.store(counter.load(std::memory_order_relaxed) + amount, std::memory_order_release);
+}
+
+}  // namespace
+
+// One call of insert().
+struct Delta::Addition {
+  Record::Fields fields;
+  std::uint8_t fingerprint;
+};
+
+// From the root to the leaf that has, or would have, a key.
+struct Delta::Path {
+  DirectoryNode* root;
+  std::size_t root_index;
+  DirectoryNode* inner;
+  std::size_t inner_index;
+  Leaf* leaf;
+};
+
+// What takes the place of a full leaf. Either side may be the old leaf itself.
+struct Delta::Split {
+  Leaf* left;
+  const Record* separator;
+  Leaf* right;
+};
+
+Delta::Delta(ChunkPool& pool, ReaderMode mode) noexcept : mode_(mode), arena_(pool) {}
+
+Delta::~Delta() = default;  // Nodes and records have nothing to destroy.
+
+Sequence Delta::first_sequence() const noexcept {
+  return root_.load(std::memory_order_acquire) == nullptr ? 0 : base_sequence_;
+}
+
+FoundEntry Delta::find(std::string_view key, std::uint64_t hash, Sequence at) const noexcept {
+  const DirectoryNode* const root = root_.load(std::memory_order_acquire);
+  if (root == nullptr) return {};
+  const auto* const inner =
+      static_cast<const DirectoryNode*>(root->child(root->find_child(key, Side::Right)));
+  const auto* const leaf =
+      static_cast<const Leaf*>(inner->child(inner->find_child(key, Side::Right)));
+  const std::uint64_t matches = leaf->fingerprints().matches(delta_detail::fingerprint_of(hash));
+  const std::size_t slot = leaf->find_among(matches, key);
+  if (slot == kLeafCapacity) return {};
+  for (const Record* record = leaf->record(slot); record != nullptr; record = record->older()) {
+    const Sequence sequence = record->sequence(base_sequence_);
+    if (sequence > at) continue;
+    return {.found = true, .kind = record->kind(), .sequence = sequence, .value = record->value()};
+  }
+  return {};
+}
+
+std::unique_ptr<EntrySource> Delta::cursor() const {
+  return std::make_unique<delta_detail::DeltaCursor>(*this);
+}
+
+void Delta::insert(std::string_view key, std::uint64_t hash, Kind kind, std::string_view value,
+                   Sequence sequence, bool keep_older) {
+  __builtin_prefetch(arena_.next_position(), 1);
+  Addition addition{
+      .fields = {.key = key, .value = value, .sequence = sequence, .kind = kind, .older = nullptr},
+      .fingerprint = delta_detail::fingerprint_of(hash)};
+  DirectoryNode* const root = root_.load(std::memory_order_relaxed);
+  if (root == nullptr) {
+    insert_first(addition);
+    return;
+  }
+  VARVE_DCHECK(sequence >= last_sequence());
+  Path path{};
+  path.root = root;
+  path.root_index = root->find_child(key, Side::Right);
+  path.inner = static_cast<DirectoryNode*>(root->child(path.root_index));
+  path.inner_index = path.inner->find_child(key, Side::Right);
+  path.leaf = static_cast<Leaf*>(path.inner->child(path.inner_index));
+
+  const Leaf::Fingerprints fingerprints = path.leaf->fingerprints();
+  const std::size_t slot = path.leaf->find_among(fingerprints.matches(addition.fingerprint), key);
+  if (slot != kLeafCapacity) {
+    const Record* const present = path.leaf->record(slot);
+    const bool keep = keep_older && present->sequence(base_sequence_) != sequence;
+    addition.fields.older = keep ? present : present->older();
+    path.leaf->replace(slot, make_record(addition));
+  } else if (const std::size_t count = fingerprints.count(); count < kLeafCapacity) {
+    path.leaf->append(count, addition.fingerprint, make_record(addition));
+  } else {
+    insert_by_split(addition, path);
+  }
+  finish_insert(addition);
+}
+
+void Delta::insert_first(const Addition& addition) {
+  reserve_leaves(1);
+  reserve_nodes({1, 1});
+  const Sequence base_before = base_sequence_;
+  base_sequence_ = addition.fields.sequence;  // The record is written relative to it.
+  const Record* record = nullptr;
+  try {
+    record = make_record(addition);
+  } catch (...) {
+    base_sequence_ = base_before;
+    throw;
+  }
+  Leaf* const leaf = take_leaf();
+  leaf->append(0, addition.fingerprint, record);
+  DirectoryNode* const inner = take_node(1);
+  inner->become_parent_of(leaf);
+  DirectoryNode* const root = take_node(1);
+  root->become_parent_of(inner);
+  root_.store(root, std::memory_order_release);
+  finish_insert(addition);
+}
+
+// Everything that can fail comes first: memory that was reserved for nodes stays in the free lists
+// when a later reservation throws.
+void Delta::insert_by_split(const Addition& addition, const Path& path) {
+  reserve_leaves(2);
+  if (path.inner->count() < kInnerCapacity) {
+    reserve_nodes({path.inner->count() + 1});
+  } else {
+    const std::size_t cut = cut_of_full_inner(path.inner_index);
+    reserve_nodes({cut, kInnerCapacity + 1 - cut, path.root->count() + 1});
+  }
+  const Record* const record = make_record(addition);
+
+  std::array<const Record*, kLeafCapacity> records;
+  for (std::size_t i = 0; i < kLeafCapacity; ++i) records[i] = path.leaf->record(i);
+  std::array<std::uint8_t, kLeafCapacity> order;
+  delta_detail::sort_records(records.data(), kLeafCapacity, order.data());
+
+  const auto rank = static_cast<std::size_t>(
+      std::lower_bound(order.begin(), order.end(), addition.fields.key,
+                       [&records](std::uint8_t slot, std::string_view key) {
+                         return records[slot]->key() < key;
+                       }) -
+      order.begin());
+  if (rank == kLeafCapacity) {
+    // Ascending keys: the full leaf stays as it is.
+    Leaf* const right = take_leaf();
+    right->append(0, addition.fingerprint, record);
+    replace_leaf(path, {.left = path.leaf, .separator = record, .right = right});
+    return;
+  }
+  if (rank == 0) {  // Descending keys, likewise.
+    Leaf* const left = take_leaf();
+    left->append(0, addition.fingerprint, record);
+    replace_leaf(path, {.left = left, .separator = records[order[0]], .right = path.leaf});
+    return;
+  }
+  // A key next to the one that came last: an ascending or descending stream among others. Cut
+  // there, so that what the stream has filled stays full; otherwise in the middle.
+  constexpr std::size_t kLastSlot = kLeafCapacity - 1;
+  const bool ascending = order[rank - 1] == kLastSlot;
+  const bool descending = order[rank] == kLastSlot;
+  const std::size_t cut = ascending || descending ? rank : kLeafCapacity / 2;
+  const bool goes_left = rank < cut || (rank == cut && !ascending);
+  const Leaf::Fingerprints fingerprints = path.leaf->fingerprints();
+  Leaf* const left = take_leaf();
+  Leaf* const right = take_leaf();
+  for (std::size_t i = 0; i < cut; ++i) {
+    left->append(i, fingerprints.at(order[i]), records[order[i]]);
+  }
+  for (std::size_t i = cut; i < kLeafCapacity; ++i) {
+    right->append(i - cut, fingerprints.at(order[i]), records[order[i]]);
+  }
+  (goes_left ? left : right)
+      ->append(goes_left ? cut : kLeafCapacity - cut, addition.fingerprint, record);
+  const Record* const separator = rank == cut && ascending ? record : records[order[cut]];
+  replace_leaf(path, {.left = left, .separator = separator, .right = right});
+  retire(path.leaf);
+}
+
+// Requires: the nodes are reserved.
+void Delta::replace_leaf(const Path& path, const Split& split) noexcept {
+  DirectoryNode* const inner = path.inner;
+  if (inner->count() < kInnerCapacity) {
+    DirectoryNode* const copy = take_node(inner->count() + 1);
+    copy->become_split(*inner, path.inner_index, split.left, split.separator, split.right);
+    path.root->replace_child(path.root_index, copy);
+    retire(inner);
+    return;
+  }
+  alignas(DirectoryNode) char
+      buffer[sizeof(DirectoryNode) + 2 * kInnerCapacity * (16 + sizeof(Record*))];
+  auto* const whole = new (buffer) DirectoryNode(2 * kInnerCapacity);
+  whole->become_split(*inner, path.inner_index, split.left, split.separator, split.right);
+  const std::size_t cut = cut_of_full_inner(path.inner_index);
+  // With ascending or descending keys, all the old children may be on one side: that is `inner`.
+  DirectoryNode* left = inner;
+  DirectoryNode* right = inner;
+  const bool left_stays = cut == kInnerCapacity && split.left == path.leaf;
+  const bool right_stays = cut == 1 && split.right == path.leaf;
+  if (!left_stays) {
+    left = take_node(cut);
+    left->become_part(*whole, 0, cut);
+  }
+  if (!right_stays) {
+    right = take_node(whole->count() - cut);
+    right->become_part(*whole, cut, whole->count());
+  }
+  DirectoryNode* const root = take_node(path.root->count() + 1);
+  root->become_split(*path.root, path.root_index, left, whole->separator(cut - 1), right);
+  root_.store(root, std::memory_order_release);
+  if (!left_stays && !right_stays) retire(inner);
+  retire(path.root);
+}
+
+void Delta::finish_insert(const Addition& addition) noexcept {
+  add_relaxed(data_size_, std::uint64_t{addition.fields.key.size()} + addition.fields.value.size());
+  last_sequence_.store(addition.fields.sequence, std::memory_order_relaxed);
+  add_relaxed(entry_count_, std::uint64_t{1});
+}
+
+const Record* Delta::make_record(const Addition& addition) {
+  const std::size_t size = Record::size_of(addition.fields, base_sequence_);
+  char* const memory = arena_.allocate(size, Record::kAlignment);
+  return Record::create(memory, addition.fields, base_sequence_);
+}
+
+void Delta::reserve_leaves(std::size_t count) {
+  for (std::size_t have = free_count(free_leaves_, count); have < count; ++have) {
+    push_free(free_leaves_, arena_.allocate(sizeof(Leaf), alignof(Leaf)), sizeof(Leaf));
+  }
+}
+
+void Delta::reserve_nodes(std::initializer_list<std::size_t> capacities) {
+  for (const std::size_t capacity : capacities) {
+    const std::size_t node_class = node_class_of(capacity);
+    VARVE_CHECK(node_class < kNodeClassCount);
+    const auto count = static_cast<std::size_t>(std::count_if(
+        capacities.begin(), capacities.end(),
+        [node_class](std::size_t other) { return node_class_of(other) == node_class; }));
+    void*& list = free_nodes_[node_class];
+    const std::size_t size = DirectoryNode::size_of(node_capacity(node_class));
+    for (std::size_t have = free_count(list, count); have < count; ++have) {
+      push_free(list, arena_.allocate(size, 64), size);
+    }
+  }
+}
+
+Leaf* Delta::take_leaf() noexcept {
+  return new (pop_free(free_leaves_, sizeof(Leaf))) Leaf;
+}
+
+DirectoryNode* Delta::take_node(std::size_t capacity) noexcept {
+  const std::size_t node_class = node_class_of(capacity);
+  const std::size_t rounded = node_capacity(node_class);
+  void* const memory = pop_free(free_nodes_[node_class], DirectoryNode::size_of(rounded));
+  return new (memory) DirectoryNode(rounded);
+}
+
+// The one place where replaced nodes go. Beside concurrent readers they stay until the delta dies:
+// a reader may still be in them.
+void Delta::retire(Leaf* leaf) noexcept {
+  if (mode_ == ReaderMode::Concurrent) return;
+  push_free(free_leaves_, leaf, sizeof(Leaf));
+}
+void Delta::retire(DirectoryNode* node) noexcept {
+  if (mode_ == ReaderMode::Concurrent) return;
+  push_free(free_nodes_[node_class_of(node->capacity())], node,
+            DirectoryNode::size_of(node->capacity()));
+}
+
+}  // namespace varve::segment

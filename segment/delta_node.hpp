@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+#include "segment/delta_record.hpp"
+
+// The nodes of a delta:
+//
+//   root (directory node) -> inner nodes (directory nodes) -> leaves -> records
+//
+// Keys are spread over the leaves by separators: the smallest key a leaf had when it was made.
+// A separator is never taken back, so the range between two of them can only be cut further.
+namespace varve::segment::delta_detail {
+
+inline constexpr std::size_t kLeafCapacity = 64;
+inline constexpr std::size_t kInnerCapacity = 32;  // Children of an inner node.
+
+// Bit i: byte i of `words` (byte i % 8 of word i / 8, low byte first) equals `byte`.
+[[nodiscard]] inline std::uint64_t match_bytes_scalar(const std::array<std::uint64_t, 8>& words,
+                                                      std::uint8_t byte) noexcept {
+  constexpr std::uint64_t kLow7 = 0x7f7f7f7f7f7f7f7fULL;
+  std::uint64_t mask = 0;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const std::uint64_t x = words[i] ^ (byte * 0x0101010101010101ULL);
+    const std::uint64_t zero_bytes = ~(((x & kLow7) + kLow7) | x | kLow7);
+    mask |= ((zero_bytes >> 7) * 0x0102040810204080ULL >> 56) << (8 * i);
+  }
+  return mask;
+}
+
+[[nodiscard]] inline std::uint64_t match_bytes(const std::array<std::uint64_t, 8>& words,
+                                               std::uint8_t byte) noexcept {
+#if defined(__SSE2__)
+  const __m128i wanted = _mm_set1_epi8(static_cast<char>(byte));
+  std::uint64_t mask = 0;
+  for (std::size_t i = 0; i < 4; ++i) {
+    const __m128i bytes = _mm_set_epi64x(static_cast<long long>(words[2 * i + 1]),
+                                         static_cast<long long>(words[2 * i]));
+    const int equal = _mm_movemask_epi8(_mm_cmpeq_epi8(bytes, wanted));
+    mask |= std::uint64_t{static_cast<std::uint32_t>(equal)} << (16 * i);
+  }
+  return mask;
+#else
+  return match_bytes_scalar(words, byte);
+#endif
+}
+
+// Never 0, which marks an empty slot.
+[[nodiscard]] inline std::uint8_t fingerprint_of(std::uint64_t hash) noexcept {
+  const auto byte = static_cast<std::uint8_t>(hash);
+  return byte == 0 ? std::uint8_t{1} : byte;
+}
+
+// Up to 64 keys in order of arrival.
+//
+// Invariant: the slots with a fingerprint are [0, count); their records have different keys.
+// Thread-safety: one writer, any number of readers. A fingerprint is published with release after
+// its slot, so whoever sees the fingerprint sees the record; the number of fingerprints is the
+// count. They are words so that readers can load them while the writer adds one.
+class alignas(64) Leaf {
+ public:
+  struct Fingerprints {
+    std::array<std::uint64_t, 8> words;
+    [[nodiscard]] std::uint64_t matches(std::uint8_t fingerprint) const noexcept {
+      return match_bytes(words, fingerprint);
+    }
+    [[nodiscard]] std::size_t count() const noexcept {
+      return static_cast<std::size_t>(std::countr_zero(match_bytes(words, 0)));
+    }
+    [[nodiscard]] std::uint8_t at(std::size_t slot) const noexcept {
+      return static_cast<std::uint8_t>(words[slot / 8] >> (8 * (slot % 8)));
+    }
+  };
+  [[nodiscard]] Fingerprints fingerprints() const noexcept {
+    Fingerprints copy;
+    for (std::size_t i = 0; i < copy.words.size(); ++i) {
+      copy.words[i] = words_[i].load(std::memory_order_acquire);
+    }
+    return copy;
+  }
+  [[nodiscard]] const Record* record(std::size_t slot) const noexcept {
+    return slots_[slot].load(std::memory_order_acquire);
+  }
+  // The slot among `candidates` that holds `key`, kLeafCapacity when none does.
+  [[nodiscard]] std::size_t find_among(std::uint64_t candidates,
+                                       std::string_view key) const noexcept {
+    for (; candidates != 0; candidates &= candidates - 1) {
+      const auto slot = static_cast<std::size_t>(std::countr_zero(candidates));
+      if (record(slot)->key() == key) return slot;
+    }
+    return kLeafCapacity;
+  }
+  // Requires: `slot` == count.
+  void append(std::size_t slot, std::uint8_t fingerprint, const Record* record) noexcept {
+    slots_[slot].store(record, std::memory_order_release);
+    std::atomic<std::uint64_t>& word = words_[slot / 8];
+    word.store(
+        word.load(std::memory_order_relaxed) | std::uint64_t{fingerprint} << (8 * (slot % 8)),
+        std::memory_order_release);
+  }
+  void replace(std::size_t slot, const Record* record) noexcept {
+    slots_[slot].store(record, std::memory_order_release);
+  }
+  void prefetch() const noexcept {
+    for (std::size_t offset = 0; offset < sizeof *this; offset += 64) {
+      __builtin_prefetch(reinterpret_cast<const char*>(this) + offset);
+    }
+  }
+
+ private:
+  std::array<std::atomic<std::uint64_t>, kLeafCapacity / 8> words_{};
+  std::array<std::atomic<const Record*>, kLeafCapacity> slots_{};
+};
+
+// Sorts records with different keys: order[i] is the position of the i-th smallest.
+// Requires: count <= kLeafCapacity.
+void sort_records(const Record* const* records, std::size_t count, std::uint8_t* order) noexcept;
+
+// Which child to take for a key that is itself a separator.
+enum class Side : std::uint8_t { Right, Left };
+
+// Children in key order: child i has the keys from separator i - 1 to before separator i.
+//
+//   header | heads[capacity] | children[capacity] | separators[capacity]
+//
+// heads[i] are the 8 bytes of separator i after the prefix that all separators share.
+// Invariant: immutable once published, but for the children of a root, which a split replaces.
+class DirectoryNode {
+ public:
+  [[nodiscard]] static std::size_t size_of(std::size_t capacity) noexcept {
+    return sizeof(DirectoryNode) + capacity * (2 * sizeof(std::uint64_t) + sizeof(Record*));
+  }
+  explicit DirectoryNode(std::size_t capacity) noexcept;
+
+  [[nodiscard]] std::size_t count() const noexcept { return count_; }
+  [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
+  [[nodiscard]] void* child(std::size_t index) const noexcept {
+    return children()[index].load(std::memory_order_acquire);
+  }
+  [[nodiscard]] const Record* separator(std::size_t index) const noexcept {
+    return separators()[index];
+  }
+  void replace_child(std::size_t index, void* child) noexcept {
+    children()[index].store(child, std::memory_order_release);
+  }
+  [[nodiscard]] std::size_t find_child(std::string_view key, Side side) const noexcept;
+
+  // These fill a new node; nobody sees it yet.
+  void become_parent_of(void* child) noexcept;
+  // A copy of `from` in which `left`, `separator`, `right` stand for child `index`.
+  void become_split(const DirectoryNode& from, std::size_t index, void* left,
+                    const Record* separator, void* right) noexcept;
+  // A copy of children [begin, end) of `from`.
+  void become_part(const DirectoryNode& from, std::size_t begin, std::size_t end) noexcept;
+
+ private:
+  static constexpr std::size_t kInlinePrefixSize = 52;
+  [[nodiscard]] std::uint64_t* heads() const noexcept {
+    return reinterpret_cast<std::uint64_t*>(const_cast<DirectoryNode*>(this) + 1);
+  }
+  [[nodiscard]] std::atomic<void*>* children() const noexcept {
+    return reinterpret_cast<std::atomic<void*>*>(heads() + capacity_);
+  }
+  [[nodiscard]] const Record** separators() const noexcept {
+    return reinterpret_cast<const Record**>(children() + capacity_);
+  }
+  void set_child(std::size_t index, void* child) noexcept {
+    children()[index].store(child, std::memory_order_relaxed);
+  }
+  [[nodiscard]] int compare_prefix(std::string_view key) const noexcept;
+  void copy_separators(const DirectoryNode& from, std::size_t begin, std::size_t end,
+                       std::size_t to) noexcept;
+  void set_prefix(std::size_t size_of_heads) noexcept;
+
+  std::uint32_t count_ = 0;
+  std::uint32_t capacity_;
+  std::uint32_t prefix_size_ = 0;
+  std::array<char, kInlinePrefixSize> prefix_{};  // The first bytes of the prefix.
+};
+static_assert(sizeof(DirectoryNode) == 64);
+
+}  // namespace varve::segment::delta_detail

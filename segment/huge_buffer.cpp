@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "segment/huge_buffer.hpp"
+
+#include <new>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+namespace varve::segment {
+
+HugeBuffer::HugeBuffer(std::size_t size) {
+  const bool huge = size >= kHugePageSize;
+  const std::size_t alignment = huge ? kHugePageSize : kAlignment;
+  auto* const data = static_cast<char*>(::operator new (size, std::align_val_t{alignment}));
+  data_ = {data, Free{alignment}};
+#if defined(__linux__)
+  // Advice: where it is refused, the memory is as good, only slower.
+  if (huge) ::madvise(data, size / kHugePageSize * kHugePageSize, MADV_HUGEPAGE);
+#endif
+}
+
+void HugeBuffer::Free::operator()(char* data) const noexcept {
+  ::operator delete (data, std::align_val_t{alignment});
+}
+
+}  // namespace varve::segment

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "segment/run.hpp"
+
+#include <span>
+#include <utility>
+
+#include "directory/checksum.hpp"
+#include "segment/filter.hpp"
+#include "segment/huge_buffer.hpp"
+#include "segment/run_blocks.hpp"
+#include "segment/run_cursor.hpp"
+#include "segment/run_format.hpp"
+#include "segment/run_verify.hpp"
+#include "varve/error.hpp"
+
+namespace varve::segment {
+namespace {
+
+class OpenRun final : public Run {
+ public:
+  OpenRun(std::shared_ptr<const directory::ImmutableFile> file, const RunLocation& location,
+          std::string_view map, const RunFooter& footer, const RunSeparators& separators,
+          HugeBuffer filter, std::size_t filter_size)
+      : blocks_(std::move(file), location, map, separators),
+        footer_(footer),
+        filter_bytes_(std::move(filter)),
+        filter_size_(filter_size),
+        filter_({filter_bytes_.data(), filter_size}) {}
+
+  const directory::ImmutableFile& file() const noexcept override { return blocks_.file(); }
+  const RunLocation& location() const noexcept override { return blocks_.location(); }
+  std::uint64_t entry_count() const noexcept override { return footer_.entry_count; }
+  std::uint64_t block_count() const noexcept override { return footer_.block_count; }
+  std::string_view smallest_key() const noexcept override { return blocks_.smallest_key(); }
+  std::string_view largest_key() const noexcept override { return blocks_.largest_key(); }
+  std::size_t memory_size() const noexcept override {
+    return sizeof *this + blocks_.memory_size() + filter_size_;
+  }
+
+  void prefetch_filter(std::uint64_t hash) const noexcept override { filter_.prefetch(hash); }
+  bool may_contain(std::uint64_t hash) const noexcept override { return filter_.may_contain(hash); }
+  FoundEntry find(std::string_view key, Sequence at, std::string& scratch) const override {
+    const std::size_t block = blocks_.find(key);
+    blocks_.prefetch(block);
+    return blocks_.load(block, scratch).find(key, at);
+  }
+  std::unique_ptr<EntrySource> cursor() const override {
+    return std::make_unique<RunCursor>(blocks_);
+  }
+  void verify(const std::function<void(const RunFinding&)>& report) const override {
+    verify_run(blocks_, footer_, filter_, report);
+  }
+
+ private:
+  RunBlocks blocks_;
+  RunFooter footer_;
+  HugeBuffer filter_bytes_;
+  std::size_t filter_size_;
+  Filter filter_;
+};
+
+// The parts of a run that are read when it is opened.
+class Opener {
+ public:
+  Opener(const directory::ImmutableFile& file, const RunLocation& location) noexcept
+      : file_(file), location_(location) {}
+
+  // The run must be there before a byte of it is read or a mapping is trusted.
+  void check_location() const {
+    std::uint64_t end = 0;
+    if (location_.offset % kRunAlignment != 0 || location_.size % kBlockUnit != 0 ||
+        location_.size < kRunFooterSize + 2 * kBlockUnit ||
+        !directory::checked_add(location_.offset, location_.size, end) || end > file_.size()) {
+      fail(location_.offset, "run",
+           "an aligned run of " + std::to_string(location_.size) + " bytes inside the file",
+           "a file of " + std::to_string(file_.size()) + " bytes");
+    }
+  }
+  void read(std::uint64_t offset, std::span<char> out) const {
+    file_.read(location_.offset + offset, out);
+  }
+  void check_section(const char* what, std::uint64_t offset, std::string_view bytes,
+                     std::uint64_t stored) const {
+    const std::uint64_t file_offset = location_.offset + offset;
+    const std::uint64_t computed =
+        directory::hash64(bytes, directory::part_seed(location_.seed, file_offset));
+    if (computed != stored) fail(file_offset, what, hex64(stored), hex64(computed));
+  }
+
+ private:
+  [[noreturn]] void fail(std::uint64_t offset, std::string what, std::string expected,
+                         std::string found) const {
+    throw_finding(file_.name(), {.offset = offset,
+                                 .what = std::move(what),
+                                 .expected = std::move(expected),
+                                 .found = std::move(found),
+                                 .first_key = {},
+                                 .last_key = {},
+                                 .entry_count = location_.entry_count});
+  }
+  const directory::ImmutableFile& file_;
+  const RunLocation& location_;
+};
+
+}  // namespace
+
+std::shared_ptr<const Run> Run::open(std::shared_ptr<const directory::ImmutableFile> file,
+                                     const RunLocation& location, Reads reads) {
+  const Opener opener(*file, location);
+  opener.check_location();
+  std::string buffer(kRunFooterSize, '\0');
+  const std::uint64_t footer_offset = location.size - kRunFooterSize;
+  opener.read(footer_offset, buffer);
+  const RunFooter footer = parse_footer(buffer, location, file->name());
+
+  buffer.resize(static_cast<std::size_t>(footer.filter_offset - footer.separators_offset));
+  opener.read(footer.separators_offset, buffer);
+  opener.check_section("checksum of a run's separator section", footer.separators_offset, buffer,
+                       footer.separators_checksum);
+  const RunSeparators separators = parse_separators(buffer, footer, location, file->name());
+
+  const auto filter_size = static_cast<std::size_t>(footer_offset - footer.filter_offset);
+  HugeBuffer filter(filter_size);
+  opener.read(footer.filter_offset, {filter.data(), filter_size});
+  opener.check_section("checksum of a run's filter", footer.filter_offset,
+                       {filter.data(), filter_size}, footer.filter_checksum);
+
+  // Without a mapping (or with one that ends before the run) blocks are read one by one.
+  std::string_view map = reads == Reads::Mapped ? file->map() : std::string_view();
+  if (map.size() < location.offset + location.size) map = {};
+  return std::make_shared<OpenRun>(std::move(file), location, map, footer, separators,
+                                   std::move(filter), filter_size);
+}
+
+}  // namespace varve::segment

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "directory/directory.hpp"
+#include "segment/block.hpp"
+#include "segment/fence_tree.hpp"
+#include "segment/run.hpp"
+#include "segment/run_format.hpp"
+
+namespace varve::segment {
+
+// The blocks of an open run: which one holds a key, and its verified bytes.
+//
+// Mapped, a block is verified at its first touch and then read in place; otherwise at each read,
+// into the caller's buffer.
+// Thread-safety: all const. Errors: Error{Corruption | Io}.
+class RunBlocks {
+ public:
+  // `map`: all bytes of the file, or empty. `separators` may point into memory that is gone after
+  // this call.
+  RunBlocks(std::shared_ptr<const directory::ImmutableFile> file, const RunLocation& location,
+            std::string_view map, const RunSeparators& separators);
+
+  [[nodiscard]] const directory::ImmutableFile& file() const noexcept { return *file_; }
+  [[nodiscard]] const RunLocation& location() const noexcept { return location_; }
+  [[nodiscard]] bool mapped() const noexcept { return base_ != nullptr; }
+  [[nodiscard]] std::size_t count() const noexcept { return offsets_.size() - 1; }
+  [[nodiscard]] std::string_view separator(std::size_t block) const noexcept {
+    return fences_.fence(block);
+  }
+  [[nodiscard]] std::string_view smallest_key() const noexcept { return smallest_key_; }
+  [[nodiscard]] std::string_view largest_key() const noexcept { return largest_key_; }
+  [[nodiscard]] std::uint64_t entry_count(std::size_t block) const noexcept {
+    return entry_counts_[block];
+  }
+  [[nodiscard]] std::size_t size(std::size_t block) const noexcept {
+    return std::size_t{offsets_[block + 1] - offsets_[block]} * kBlockUnit;
+  }
+  [[nodiscard]] std::uint64_t file_offset(std::size_t block) const noexcept {
+    return location_.offset + std::uint64_t{offsets_[block]} * kBlockUnit;
+  }
+  [[nodiscard]] std::size_t memory_size() const noexcept;
+
+  // The only block that may hold `key`.
+  [[nodiscard]] std::size_t find(std::string_view key) const noexcept { return fences_.find(key); }
+  // Fetches the heads of a mapped block.
+  void prefetch(std::size_t block) const noexcept {
+    if (base_ == nullptr) return;
+    const char* line = base_ + std::size_t{offsets_[block]} * kBlockUnit;
+    for (std::size_t i = 0; i < prefetch_line_count_; ++i) __builtin_prefetch(line + 64 * i);
+  }
+  // The view lives as long as this object and `buffer`, whose contents are replaced.
+  [[nodiscard]] BlockView load(std::size_t block, std::string& buffer) const {
+    if (base_ != nullptr && verified(block)) [[likely]] {
+      return {base_ + std::size_t{offsets_[block]} * kBlockUnit, size(block)};
+    }
+    return load_unverified(block, buffer);
+  }
+  // Reads a block into `buffer` (kBlockSlack bytes longer), whatever it holds.
+  void read(std::size_t block, std::string& buffer) const;
+  // What is wrong with the checksum or the structure of a block's bytes.
+  [[nodiscard]] std::optional<RunFinding> check(std::size_t block, std::string_view bytes) const;
+  // A finding about a block and the keys that are lost with it.
+  [[nodiscard]] RunFinding finding(std::size_t block, std::string what, std::string expected,
+                                   std::string found) const;
+
+ private:
+  [[nodiscard]] bool verified(std::size_t block) const noexcept {
+    return (verified_[block / 64].load(std::memory_order_relaxed) >> (block % 64) & 1) != 0;
+  }
+  [[nodiscard]] BlockView load_unverified(std::size_t block, std::string& buffer) const;
+
+  std::shared_ptr<const directory::ImmutableFile> file_;
+  RunLocation location_;
+  const char* base_ = nullptr;  // The run in the file's mapping; null when read by block.
+  FenceTree fences_;
+  std::string smallest_key_, largest_key_;
+  std::vector<std::uint32_t> offsets_;  // In units; one more than blocks.
+  std::vector<std::uint32_t> entry_counts_;
+  // One bit per block. Relaxed: the mapped bytes never change, so a bit publishes nothing.
+  std::unique_ptr<std::atomic<std::uint64_t>[]> verified_;
+  std::size_t prefetch_line_count_ = 0;
+};
+
+}  // namespace varve::segment

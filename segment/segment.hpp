@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "segment/version.hpp"
+#include "segment/view.hpp"
+
+namespace varve::segment {
+
+// One key range of an index: its current view, its version, and what its writer keeps.
+//
+// Invariant: the view is replaced whole, never changed; every replacement and every delta write is
+// preceded by a bump of the version.
+// Thread-safety: view() and version() by any thread that keeps retired views alive (see
+// lib/reclaimer.hpp); everything else by the segment's one writer at a time.
+class Segment {
+ public:
+  // Takes over the caller's reference to `view`. `upper` empty: no end.
+  Segment(std::uint64_t id, std::string lower, std::string upper, std::uint64_t version,
+          const View* view) noexcept
+      : id_(id),
+        lower_(std::move(lower)),
+        upper_(std::move(upper)),
+        version_(version),
+        view_(view) {}
+  Segment(const Segment&) = delete;
+  Segment& operator=(const Segment&) = delete;
+  ~Segment() { view_.load(std::memory_order_relaxed)->release(); }
+
+  [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
+  [[nodiscard]] const std::string& lower() const noexcept { return lower_; }
+  [[nodiscard]] const std::string& upper() const noexcept { return upper_; }
+  [[nodiscard]] bool owns(std::string_view key) const noexcept {
+    return key >= lower_ && (upper_.empty() || key < upper_);
+  }
+  [[nodiscard]] const View& view() const noexcept { return *view_.load(std::memory_order_acquire); }
+  [[nodiscard]] const VersionController& version() const noexcept { return version_; }
+
+  // Adds a version of a key to the active delta.
+  void insert(std::string_view key, std::uint64_t hash, Kind kind, std::string_view value,
+              Sequence sequence, bool keep_older) {
+    version_.bump();
+    view().active->insert(key, hash, kind, value, sequence, keep_older);
+  }
+  // Publishes `next` (taking over the caller's reference) and hands back the retired view, whose
+  // reference is now the caller's to release once no reader can be in it.
+  [[nodiscard]] const View* publish(const View* next) noexcept {
+    version_.bump();
+    return view_.exchange(next, std::memory_order_acq_rel);
+  }
+
+ private:
+  const std::uint64_t id_;
+  const std::string lower_;
+  const std::string upper_;
+  VersionController version_;
+  std::atomic<const View*> view_;
+};
+
+}  // namespace varve::segment

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "segment/view.hpp"
+
+#include <algorithm>
+
+namespace varve::segment {
+
+std::size_t View::memory_size() const noexcept {
+  std::size_t size = active->memory_size();
+  for (const auto& delta : frozen) size += delta->memory_size();
+  return size;
+}
+
+bool View::has_memory() const noexcept {
+  return !active->empty() || std::any_of(frozen.begin(), frozen.end(),
+                                         [](const auto& delta) { return !delta->empty(); });
+}
+
+Sequence View::oldest_memory_sequence() const noexcept {
+  Sequence oldest = active->empty() ? kSequenceMax : active->first_sequence();
+  for (const auto& delta : frozen) {
+    if (!delta->empty()) oldest = std::min(oldest, delta->first_sequence());
+  }
+  return oldest;
+}
+
+std::uint64_t View::slices_size() const noexcept {
+  std::uint64_t size = 0;
+  for (const RunLayer& layer : runs) {
+    if (layer.record.kind == RunRecord::Kind::Slice) size += layer.record.size;
+  }
+  return size;
+}
+
+std::uint64_t View::main_size() const noexcept {
+  const RunLayer* main = main_run();
+  return main == nullptr ? 0 : main->record.size;
+}
+
+Sequence View::range_erased_at_slow(std::string_view key, Sequence at) const noexcept {
+  for (auto it = range_tombstones.rbegin(); it != range_tombstones.rend(); ++it) {
+    if (it->sequence <= at && it->covers(key)) return it->sequence;
+  }
+  return 0;
+}
+
+namespace {
+
+// What a found version means once the range tombstones have spoken.
+FoundEntry answer(const FoundEntry& entry, Sequence effective, Sequence erased_at) noexcept {
+  if (entry.kind == Kind::Tombstone || effective < erased_at) return {};
+  return entry;
+}
+
+}  // namespace
+
+FoundEntry View::find(std::string_view key, std::uint64_t hash, Sequence at,
+                      std::string& scratch) const {
+  // All filter lines are asked for before the first is needed: then the number of runs does not
+  // show in a get (docs/PERFORMANCE.md).
+  for (const RunLayer& layer : runs) layer.run->prefetch_filter(hash);
+  const Sequence erased_at = range_erased_at(key, at);
+  if (const FoundEntry entry = active->find(key, hash, at); entry.found) {
+    return answer(entry, entry.sequence, erased_at);
+  }
+  for (const auto& delta : frozen) {
+    if (const FoundEntry entry = delta->find(key, hash, at); entry.found) {
+      return answer(entry, entry.sequence, erased_at);
+    }
+  }
+  for (const RunLayer& layer : runs) {
+    // Layers come newest first, so everything from here on is older than the tombstone.
+    if (layer.record.last_sequence < erased_at) return {};
+    if (!layer.run->may_contain(hash)) continue;
+    if (const FoundEntry entry = layer.run->find(key, at, scratch); entry.found) {
+      return answer(entry, effective_sequence(entry.sequence, layer.record), erased_at);
+    }
+  }
+  return {};
+}
+
+}  // namespace varve::segment

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "segment/delta.hpp"
+#include "segment/entry.hpp"
+#include "segment/run.hpp"
+#include "segment/run_record.hpp"
+
+namespace varve::segment {
+
+// One run of a view.
+struct RunLayer {
+  RunRecord record;
+  std::shared_ptr<const Run> run;
+};
+
+// What readers of a segment see: its deltas and runs, newest first, as of one publication. The set
+// is immutable; only the active delta grows, by the segment's writer.
+//
+//   active -> frozen[0..] -> runs[0..] (delta runs, then the main run as the last one)
+//
+// Lifetime: counted. The segment holds one reference to its current view; whoever keeps a view for
+// longer than a call (a cursor, a job) holds its own.
+// Thread-safety: all const; acquire() and release() from any thread.
+class View {
+ public:
+  std::shared_ptr<Delta> active;
+  std::vector<std::shared_ptr<const Delta>> frozen;
+  std::vector<RunLayer> runs;
+  std::vector<RangeTombstone> range_tombstones;  // Ascending sequence.
+
+  // Null without a main run.
+  [[nodiscard]] const RunLayer* main_run() const noexcept {
+    return !runs.empty() && runs.back().record.kind == RunRecord::Kind::Main ? &runs.back()
+                                                                             : nullptr;
+  }
+  [[nodiscard]] std::size_t slice_count() const noexcept {
+    return runs.size() - (main_run() != nullptr ? 1 : 0);
+  }
+  [[nodiscard]] std::size_t memory_size() const noexcept;  // Bytes of the deltas.
+  [[nodiscard]] bool has_memory() const noexcept;          // Any delta holds an entry.
+  // The lowest sequence that is only in memory; kSequenceMax when none is.
+  [[nodiscard]] Sequence oldest_memory_sequence() const noexcept;
+  [[nodiscard]] std::uint64_t slices_size() const noexcept;  // Bytes of the delta runs.
+  [[nodiscard]] std::uint64_t main_size() const noexcept;
+
+  // The sequence of the newest range tombstone at or below `at` that covers `key`; 0: none.
+  [[nodiscard]] Sequence range_erased_at(std::string_view key, Sequence at) const noexcept {
+    return range_tombstones.empty() ? 0 : range_erased_at_slow(key, at);
+  }
+  // The answer for `key` as of `at`: found only when it is a live value. `hash` =
+  // directory::hash64(key). The value lies in the view or in `scratch`.
+  [[nodiscard]] FoundEntry find(std::string_view key, std::uint64_t hash, Sequence at,
+                                std::string& scratch) const;
+
+  void acquire() const noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
+  void release() const noexcept {
+    if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+  }
+
+ private:
+  [[nodiscard]] Sequence range_erased_at_slow(std::string_view key, Sequence at) const noexcept;
+  mutable std::atomic<std::uint32_t> references_ = 1;
+};
+
+// The sequence that decides between a run's entry and a range tombstone: its own, or, where the
+// run left it out, the run's last one (see RangeTombstone: a layer never straddles one unmerged).
+[[nodiscard]] inline Sequence effective_sequence(Sequence own, const RunRecord& record) noexcept {
+  return own != 0 ? own : record.last_sequence;
+}
+
+// A counted reference to a view.
+class ViewRef {
+ public:
+  ViewRef() = default;
+  explicit ViewRef(const View& view) noexcept : view_(&view) { view.acquire(); }
+  ViewRef(ViewRef&& other) noexcept : view_(std::exchange(other.view_, nullptr)) {}
+  ViewRef& operator=(ViewRef&& other) noexcept {
+    std::swap(view_, other.view_);
+    return *this;
+  }
+  ~ViewRef() {
+    if (view_ != nullptr) view_->release();
+  }
+  [[nodiscard]] const View& operator*() const noexcept { return *view_; }
+  [[nodiscard]] const View* operator->() const noexcept { return view_; }
+  explicit operator bool() const noexcept { return view_ != nullptr; }
+
+ private:
+  const View* view_ = nullptr;
+};
+
+}  // namespace varve::segment

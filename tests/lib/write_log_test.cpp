@@ -1,0 +1,436 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/write_log.hpp"
+
+#include <atomic>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "tests/support/catch.hpp"
+#include "varve/error.hpp"
+
+namespace varve::internal {
+namespace {
+
+using directory::Directory;
+using Tail = LogScan::Tail;
+
+constexpr std::size_t kFileSize = 8192;
+const std::string kUuid = "01234567-89ab-4def-8123-456789abcdef";
+
+// A memory directory that counts, and fails on demand.
+
+struct Faults {
+  int sync_count = 0, create_count = 0, recycle_count = 0;
+  bool fail_sync = false, fail_create = false, fail_publish = false;
+  std::vector<std::string> steps;
+};
+
+[[noreturn]] void fail(ErrorCode code) {
+  throw Error(code, "the test let it fail", "file", std::make_error_code(std::errc::io_error));
+}
+
+class FaultyLogFile final : public directory::LogFile {
+ public:
+  FaultyLogFile(std::unique_ptr<LogFile> inner, Faults& faults)
+      : inner_(std::move(inner)), faults_(faults) {}
+  [[nodiscard]] const std::string& name() const noexcept override { return inner_->name(); }
+  [[nodiscard]] std::size_t capacity() const noexcept override { return inner_->capacity(); }
+  [[nodiscard]] char* data() noexcept override { return inner_->data(); }
+  void publish(std::size_t from, std::size_t to) override {
+    if (faults_.fail_publish) fail(ErrorCode::Io);
+    inner_->publish(from, to);
+  }
+  void sync() override {
+    ++faults_.sync_count;
+    faults_.steps.push_back("sync " + name());
+    if (faults_.fail_sync) fail(ErrorCode::Io);
+    inner_->sync();
+  }
+
+ private:
+  std::unique_ptr<LogFile> inner_;
+  Faults& faults_;
+};
+
+class FaultyDirectory final : public Directory {
+ public:
+  [[nodiscard]] const std::filesystem::path& path() const noexcept override {
+    return inner_->path();
+  }
+  void put_immutable(std::string_view name,
+                     const std::function<void(directory::Sink&)>& write) override {
+    inner_->put_immutable(name, write);
+  }
+  void replace(std::string_view name, std::string_view bytes) override {
+    faults.steps.push_back("replace " + std::string(name));
+    inner_->replace(name, bytes);
+  }
+  [[nodiscard]] std::shared_ptr<const directory::ImmutableFile> open(
+      std::string_view name) const override {
+    return inner_->open(name);
+  }
+  [[nodiscard]] std::string read_all(std::string_view name, std::uint64_t size_max) const override {
+    return inner_->read_all(name, size_max);
+  }
+  void punch(std::string_view name, std::uint64_t offset, std::uint64_t size) override {
+    inner_->punch(name, offset, size);
+  }
+  void remove(std::string_view name) override { inner_->remove(name); }
+  [[nodiscard]] std::vector<directory::FileInfo> list() const override { return inner_->list(); }
+  [[nodiscard]] std::unique_ptr<directory::LogFile> create_log(std::string_view name,
+                                                               std::size_t capacity) override {
+    ++faults.create_count;
+    faults.steps.push_back("create " + std::string(name));
+    if (faults.fail_create) fail(ErrorCode::NoSpace);
+    return std::make_unique<FaultyLogFile>(inner_->create_log(name, capacity), faults);
+  }
+  [[nodiscard]] std::unique_ptr<directory::LogFile> recycle_log(std::string_view old_name,
+                                                                std::string_view name,
+                                                                std::size_t capacity) override {
+    ++faults.recycle_count;
+    faults.steps.push_back("recycle " + std::string(old_name) + " as " + std::string(name));
+    return std::make_unique<FaultyLogFile>(inner_->recycle_log(old_name, name, capacity), faults);
+  }
+  [[nodiscard]] std::unique_ptr<directory::Ownership> acquire(LockMode mode,
+                                                              std::chrono::milliseconds wait,
+                                                              bool create) override {
+    return inner_->acquire(mode, wait, create);
+  }
+  [[nodiscard]] LockStatus lock_status() const override { return inner_->lock_status(); }
+
+  std::vector<std::string> names() const {
+    std::vector<std::string> all;
+    for (const auto& file : list()) all.push_back(file.name);
+    return all;
+  }
+
+  Faults faults;
+
+ private:
+  std::shared_ptr<Directory> inner_ = directory::make_memory_directory();
+};
+
+struct Read {
+  LogScan scan;
+  std::vector<Sequence> sequences;
+  std::string operations;
+};
+Read read(const Directory& directory, std::uint64_t number, LogRecordEntry entry = {}) {
+  Read result;
+  const std::string bytes = directory.read_all(log_file_name(number), 1 << 30);
+  result.scan = scan_log(bytes,
+                         {.uuid = kUuid,
+                          .number = number,
+                          .sealed_end = entry.sealed_end,
+                          .synced_end = entry.synced_end,
+                          .boot_id = directory::machine_boot_id()},
+                         log_file_name(number), [&](const LogRecordView& record) {
+                           result.sequences.push_back(record.sequence);
+                           result.operations += record.operations;
+                         });
+  return result;
+}
+
+template <typename Call>
+ErrorCode failure(const Call& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    return error.code();
+  }
+  FAIL("it did not fail");
+  return ErrorCode::Closed;
+}
+
+TEST_CASE("what was appended is in the file at once", "[lib][write_log]") {
+  FaultyDirectory directory;
+  WriteLog log(directory, kUuid, kFileSize);
+  CHECK_FALSE(log.fits(0));
+  log.rotate(3, 10, 0);
+  std::string batch;
+  append_operation(batch, OperationKind::Put, "a", "1");
+  append_operation(batch, OperationKind::Erase, "b", {});
+  std::string expected = batch;
+  log.append(10, batch);
+  const std::vector<Operation> operations = {{OperationKind::Put, "key", "value"},
+                                             {OperationKind::Erase, "key", {}},
+                                             {OperationKind::EraseRange, "", ""},
+                                             {OperationKind::EraseRange, "f", "t"},
+                                             {OperationKind::Put, "k", ""}};
+  Sequence sequence = 20;
+  for (const Operation& operation : operations) {
+    log.append_operation(sequence++, operation.kind, operation.key, operation.value);
+    append_operation(expected, operation.kind, operation.key, operation.value);
+  }
+  const Read result = read(directory, 3);
+  CHECK(result.sequences == std::vector<Sequence>{10, 20, 21, 22, 23, 24});
+  CHECK(result.operations == expected);
+  CHECK(result.scan.tail == Tail::Clean);
+  CHECK(result.scan.header.first_sequence == 10);
+  CHECK(result.scan.end == log.live_size());
+  CHECK(result.scan.end == kLogHeaderSize + log.bytes_appended());
+}
+
+TEST_CASE("payload sizes are told before anything is written", "[lib][write_log]") {
+  for (const std::size_t size : {0, 1, 127, 128, 16383, 16384}) {
+    const std::string bytes(size, 'x');
+    std::string encoded;
+    append_operation(encoded, OperationKind::Put, bytes, bytes);
+    CHECK(WriteLog::operation_payload_size(bytes, bytes) == encoded.size());
+  }
+}
+
+TEST_CASE("a file is filled to its last byte and not beyond", "[lib][write_log]") {
+  FaultyDirectory directory;
+  WriteLog log(directory, kUuid, kFileSize);
+  log.rotate(1, 1, 0);
+  const std::size_t most = kFileSize - kLogHeaderSize - kLogRecordHeaderSize;
+  CHECK(log.fits(most));
+  CHECK_FALSE(log.fits(most + 1));
+  CHECK_FALSE(log.fits(SIZE_MAX));
+  CHECK_FALSE(log.fits(SIZE_MAX - kLogRecordHeaderSize - 1));
+  const std::string value(most - 5, 'v');  // Kind, key size and key, two bytes of value size.
+  REQUIRE(WriteLog::operation_payload_size("k", value) == most);
+  log.append_operation(1, OperationKind::Put, "k", value);
+  CHECK_FALSE(log.fits(0));
+  CHECK(read(directory, 1).sequences == std::vector<Sequence>{1});
+
+  log.rotate(2, 2, 100'000);  // Larger than a file usually is.
+  CHECK(log.fits(100'000));
+  log.append_operation(2, OperationKind::Put, "k", std::string(99'990, 'v'));
+  CHECK(read(directory, 2).sequences == std::vector<Sequence>{2});
+}
+
+TEST_CASE("rotation makes a file durable before there is the next one, and seals it",
+          "[lib][write_log]") {
+  FaultyDirectory directory;
+  WriteLog log(directory, kUuid, kFileSize);
+  log.rotate(1, 1, 0);
+  CHECK(log.live() == std::vector<LogRecordEntry>{{1, 0, kLogHeaderSize}});
+  log.append_operation(1, OperationKind::Put, "k", "v");
+  const std::uint64_t end = log.live_size();
+  directory.faults.steps.clear();
+  log.rotate(2, 2, 0);
+  CHECK(directory.faults.steps ==
+        std::vector<std::string>{"sync log-1.varve", "create log-2.varve", "sync log-2.varve"});
+  CHECK(log.live() == std::vector<LogRecordEntry>{{1, end, end}, {2, 0, kLogHeaderSize}});
+  CHECK(log.live_size() == end + kLogHeaderSize);
+  CHECK(read(directory, 1, log.live()[0]).scan.tail == Tail::Clean);
+}
+
+TEST_CASE("sync flushes the device once for what is new, and not at all for nothing",
+          "[lib][write_log]") {
+  FaultyDirectory directory;
+  WriteLog log(directory, kUuid, kFileSize);
+  log.sync();  // Before there is any file.
+  log.rotate(1, 1, 0);
+  directory.faults.sync_count = 0;
+  log.sync();
+  CHECK(directory.faults.sync_count == 0);
+  log.append_operation(1, OperationKind::Put, "k", "v");
+  CHECK(log.live().back().synced_end == kLogHeaderSize);
+  log.sync();
+  log.sync();
+  CHECK(directory.faults.sync_count == 1);
+  CHECK(log.sync_count() == 1);
+  CHECK(log.live().back().synced_end == log.live_size());
+}
+
+TEST_CASE("after a failed sync nothing is written or synced any more", "[lib][write_log][fault]") {
+  FaultyDirectory directory;
+  WriteLog log(directory, kUuid, kFileSize);
+  log.rotate(1, 1, 0);
+  log.append_operation(1, OperationKind::Put, "k", "v");
+  const std::uint64_t synced_end = log.live().back().synced_end;
+  directory.faults.fail_sync = true;
+  CHECK(failure([&] { log.sync(); }) == ErrorCode::Io);
+  directory.faults.fail_sync = false;  // The kernel would say "done" now, and lie.
+  directory.faults.sync_count = 0;
+  CHECK(failure([&] { log.sync(); }) == ErrorCode::Io);
+  CHECK(failure([&] { log.append_operation(2, OperationKind::Put, "k", "w"); }) == ErrorCode::Io);
+  CHECK(failure([&] { log.append(2, ""); }) == ErrorCode::Io);
+  CHECK(failure([&] { log.rotate(2, 3, 0); }) == ErrorCode::Io);
+  CHECK(directory.faults.sync_count == 0);
+  CHECK(log.live().back().synced_end == synced_end);
+  CHECK(read(directory, 1).sequences == std::vector<Sequence>{1});
+}
+
+TEST_CASE("a record that could not be published poisons the log", "[lib][write_log][fault]") {
+  FaultyDirectory directory;
+  WriteLog log(directory, kUuid, kFileSize);
+  log.rotate(1, 1, 0);
+  directory.faults.fail_publish = true;
+  CHECK(failure([&] { log.append_operation(1, OperationKind::Put, "k", "v"); }) == ErrorCode::Io);
+  directory.faults.fail_publish = false;
+  CHECK(failure([&] { log.append_operation(2, OperationKind::Put, "k", "v"); }) == ErrorCode::Io);
+  CHECK(failure([&] { log.sync(); }) == ErrorCode::Io);
+}
+
+TEST_CASE("a rotation without space changes nothing and may be tried again",
+          "[lib][write_log][fault]") {
+  FaultyDirectory directory;
+  WriteLog log(directory, kUuid, kFileSize);
+  log.rotate(1, 1, 0);
+  log.append_operation(1, OperationKind::Put, "k", "v");
+  directory.faults.fail_create = true;
+  CHECK(failure([&] { log.rotate(2, 2, 0); }) == ErrorCode::NoSpace);
+  CHECK(log.live().size() == 1);
+  CHECK(log.live().back().sealed_end == 0);
+  log.append_operation(2, OperationKind::Put, "k", "w");
+  directory.faults.fail_create = false;
+  log.rotate(2, 3, 0);
+  log.append_operation(3, OperationKind::Put, "k", "x");
+  CHECK(read(directory, 1, log.live()[0]).sequences == std::vector<Sequence>{1, 2});
+  CHECK(read(directory, 2).sequences == std::vector<Sequence>{3});
+}
+
+TEST_CASE("a new file whose header could not be synced is gone, and the log poisoned",
+          "[lib][write_log][fault]") {
+  FaultyDirectory directory;
+  WriteLog log(directory, kUuid, kFileSize);
+  directory.faults.fail_sync = true;
+  CHECK(failure([&] { log.rotate(1, 1, 0); }) == ErrorCode::Io);
+  directory.faults.fail_sync = false;
+  CHECK(directory.names().empty());
+  CHECK(log.live().empty());
+  CHECK(failure([&] { log.rotate(2, 1, 0); }) == ErrorCode::Io);
+}
+
+TEST_CASE("files are released up to the checkpoint, but never the current one",
+          "[lib][write_log]") {
+  FaultyDirectory directory;
+  WriteLog log(directory, kUuid, kFileSize);
+  for (std::uint64_t number = 1; number <= 5; ++number) {
+    log.rotate(number, number * 10, 0);
+    log.append_operation(number * 10, OperationKind::Put, "k", "v");
+    log.append_operation(number * 10 + 1, OperationKind::Put, "k", "w");
+  }
+  log.release_through(20);  // Log 2 still has 21.
+  CHECK(log.live().front().number == 2);
+  CHECK(directory.names().size() == 5);  // The manifest may still name it.
+  log.release_through(100);
+  CHECK(log.live().size() == 1);
+  CHECK(log.live().front().number == 5);
+  log.remove_released();
+  CHECK(directory.names().size() == 1 + WriteLog::kSpareCountMax);
+  log.rotate(6, 60, 0);
+  log.rotate(7, 60, 0);
+  log.rotate(8, 60, 0);
+  CHECK(directory.faults.recycle_count == 2);
+  CHECK(directory.faults.create_count == 6);
+  CHECK(read(directory, 6, log.live()[1]).sequences.empty());
+  log.append_operation(60, OperationKind::Put, "k", "v");
+  CHECK(read(directory, 8).sequences == std::vector<Sequence>{60});
+}
+
+TEST_CASE("a recycled file shows nothing of what it held", "[lib][write_log][damage]") {
+  FaultyDirectory directory;
+  WriteLog log(directory, kUuid, kFileSize);
+  log.rotate(1, 1, 0);
+  for (Sequence sequence = 1; sequence <= 60; ++sequence) {
+    log.append_operation(sequence, OperationKind::Put, "key", "value");
+  }
+  log.rotate(2, 61, 0);
+  log.release_through(60);
+  log.remove_released();
+  log.rotate(3, 61, 0);
+  CHECK(directory.faults.recycle_count == 1);
+  CHECK(read(directory, 3).sequences.empty());
+  CHECK(read(directory, 3).scan.tail == Tail::Clean);
+  for (Sequence sequence = 61; sequence <= 70; ++sequence) {
+    log.append_operation(sequence, OperationKind::Put, "key", "value");
+    CHECK(read(directory, 3).sequences.back() == sequence);
+    CHECK(read(directory, 3).scan.end + kLogHeaderSize == log.live_size());
+  }
+}
+
+TEST_CASE("files made for a huge record, and spares at a close, are removed", "[lib][write_log]") {
+  FaultyDirectory directory;
+  WriteLog log(directory, kUuid, kFileSize);
+  log.rotate(1, 1, 100'000);
+  log.append_operation(1, OperationKind::Put, "k", std::string(90'000, 'v'));
+  log.rotate(2, 2, 0);
+  log.append_operation(2, OperationKind::Put, "k", "v");
+  log.rotate(3, 3, 0);
+  log.release_through(2);
+  log.remove_released();
+  CHECK(directory.names() == std::vector<std::string>{"log-2.varve", "log-3.varve"});
+  log.remove_spares();
+  CHECK(directory.names() == std::vector<std::string>{"log-3.varve"});
+}
+
+TEST_CASE("a recovered log is cut to what was recovered, sealed, and released in its turn",
+          "[lib][write_log]") {
+  FaultyDirectory directory;
+  {
+    WriteLog log(directory, kUuid, kFileSize);
+    log.rotate(4, 1, 0);
+    log.append_operation(1, OperationKind::Put, "k", "v");
+    log.append_operation(2, OperationKind::Put, "k", "w");
+  }
+  const Read before = read(directory, 4);
+  const std::string bytes = directory.read_all(log_file_name(4), 1 << 20);
+  const RecoveredLog recovered = seal_recovered_log(directory, bytes, before.scan, 0);
+  CHECK(directory.faults.steps.back() == "replace log-4.varve");
+  CHECK(recovered.entry == LogRecordEntry{4, before.scan.end, before.scan.end});
+  CHECK(recovered.last_sequence == 2);
+  const Read after = read(directory, 4, recovered.entry);
+  CHECK(after.sequences == before.sequences);
+  CHECK(after.scan.tail == Tail::Clean);
+
+  const std::size_t step_count = directory.faults.steps.size();
+  CHECK(seal_recovered_log(directory, bytes, before.scan, before.scan.end).entry ==
+        recovered.entry);
+  CHECK(directory.faults.steps.size() == step_count);  // It was durable already.
+
+  WriteLog log(directory, kUuid, kFileSize);
+  log.adopt({recovered});
+  CHECK(log.live_size() == before.scan.end);
+  log.rotate(5, 3, 0);
+  log.append_operation(3, OperationKind::Put, "k", "x");
+  CHECK(log.live().size() == 2);
+  log.release_through(1);
+  CHECK(log.live().size() == 2);
+  log.release_through(2);
+  CHECK(log.live().size() == 1);
+  log.remove_released();
+  CHECK(directory.names() == std::vector<std::string>{"log-5.varve"});
+}
+
+TEST_CASE("syncs from other threads go along with appends and rotations", "[lib][write_log]") {
+  auto directory = directory::make_memory_directory();
+  WriteLog log(*directory, kUuid, kFileSize);
+  log.rotate(1, 1, 0);
+  std::atomic<bool> done = false;
+  std::vector<std::thread> syncers;
+  for (int i = 0; i < 2; ++i) {
+    syncers.emplace_back([&] {
+      while (!done.load()) log.sync();
+    });
+  }
+  std::uint64_t number = 1;
+  for (Sequence sequence = 1; sequence <= 2000; ++sequence) {
+    const std::size_t size = WriteLog::operation_payload_size("key", "value");
+    if (!log.fits(size)) log.rotate(++number, sequence, size);
+    log.append_operation(sequence, OperationKind::Put, "key", "value");
+    CHECK(log.live().back().synced_end <= kFileSize);
+  }
+  done = true;
+  for (std::thread& syncer : syncers) syncer.join();
+  log.sync();
+  Sequence expected = 0;
+  for (const LogRecordEntry& entry : log.live()) {
+    for (const Sequence sequence : read(*directory, entry.number, entry).sequences) {
+      CHECK(sequence == ++expected);
+    }
+  }
+  CHECK(expected == 2000);
+}
+
+}  // namespace
+}  // namespace varve::internal
