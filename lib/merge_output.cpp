@@ -2,6 +2,7 @@
 #include "lib/merge_output.hpp"
 
 #include <algorithm>
+#include <exception>
 
 #include "directory/check.hpp"
 #include "varve/error.hpp"
@@ -54,7 +55,7 @@ PendingFiles::~PendingFiles() {
   for (const std::string& name : names_) {
     try {
       core_.directory->remove(name);
-    } catch (const Error&) {
+    } catch (const std::exception&) {
       // Its name is in the way of the next attempt, which will say so (AlreadyExists); nothing is
       // lost, and the next open removes it as a stray.
     }

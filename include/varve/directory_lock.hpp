@@ -42,28 +42,35 @@ struct LockHolder {
 // way to use the answer is to try to take the lock, which decides again.
 struct LockStatus {
   LockState state = LockState::NotInitialized;
-  std::optional<LockHolder> holder;  // Of the present owner where its record is readable.
+  // The present owner, as its record tells; where that is unreadable, or for readers (which write
+  // none), the pid and program as the system tells. Without epoch and time then.
+  std::optional<LockHolder> holder;
   bool left_open = false;  // Unlocked, but the last writer did not close: the next open recovers.
-  bool orphaned = false;   // Held, but the recorded owner is gone (a forked child keeps it).
-  bool healthy = true;     // False while a creation, a recovery or a close is unfinished.
+  bool orphaned = false;   // Held, but the owner is gone (a forked child of it keeps the lock).
+  bool healthy = true;     // False while a creation, a recovery or a close is unfinished, also
+                           // when its process died of it.
 };
 
 // How long an explicit lock() waits unless told otherwise. open() and the command wait 250 ms.
 inline constexpr std::chrono::milliseconds kLockWaitDefault{30'000};
 inline constexpr std::chrono::milliseconds kOpenWaitDefault{250};
 
-// The state of `directory`, seen from this process. Creates nothing.
+// The state of `directory`, seen from this process: LockedByUs whichever handle of ours owns it.
+// Creates nothing.
 // Errors: Io when the directory cannot be examined, Unsupported on a file system without locks.
 [[nodiscard]] VARVE_EXPORT LockStatus lock_status(const std::filesystem::path& directory);
 
 // Ownership of an index directory without opening the index: for backups, moves and scripts.
 // SegmentIndex::open() takes and releases the same lock by itself.
 //
-//   Unlocked | LockedByOther --lock(), try_lock()--> LockedByUs --unlock()--> Unlocked
+//   NotInitialized | Unlocked | LockedByOther --lock(), try_lock()--> LockedByUs
+//   LockedByUs --unlock()--> Unlocked
 //
-// flock(2) on the directory excludes; see docs/adr on directory ownership and DESIGN section 6.
+// state() is this object's view: what another handle of this process owns is LockedByOther. Locking
+// makes the file LOCK where it is absent, nothing else; that a recovery is due stays recorded.
+// flock(2) on the directory excludes: docs/adr/0003-directory-ownership.md.
 // Thread-safety: one thread at a time. A forked child's copy is inert: every call throws
-// ForkedHandle and its destructor leaves the parent's lock alone.
+// ForkedHandle and its destructor leaves the parent's lock alone. Errors: Closed when moved from.
 class VARVE_EXPORT DirectoryLock {
  public:
   // Errors: NotFound when `directory` is not a directory.
@@ -77,9 +84,12 @@ class VARVE_EXPORT DirectoryLock {
   // True unless something is unfinished: a first write, a recovery, a close.
   [[nodiscard]] bool health() const { return status().healthy; }
 
-  // Waits up to `wait` (monotonic clock). Errors: Locked, naming the holder; Io; Unsupported.
+  // Waits up to `wait` (monotonic clock). Locking again in the same mode is no error. Errors:
+  // Locked, naming the holder; InvalidArgument when held by this object in the other mode; ReadOnly
+  // when LOCK may not be written (Shared works then); NotFound, Unsupported, Corruption when LOCK
+  // is no plain file; Io.
   void lock(std::chrono::milliseconds wait = kLockWaitDefault, LockMode mode = LockMode::Exclusive);
-  // Decides at once. False: somebody else holds it. Errors: Io, Unsupported.
+  // Decides at once. False: somebody else holds it. Errors: as lock(), but never Locked.
   [[nodiscard]] bool try_lock(LockMode mode = LockMode::Exclusive);
   void unlock();  // Unlocking what is not locked is no error.
 
