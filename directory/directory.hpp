@@ -134,6 +134,9 @@ class Directory {
                                                            std::chrono::milliseconds wait,
                                                            bool create) = 0;
   [[nodiscard]] virtual LockStatus lock_status() const = 0;
+  // Of the machine run: tells what a dead process left (all that it stored is there) from what a
+  // dead machine left (unsynced bytes may be missing). "" where unknown.
+  [[nodiscard]] virtual std::string boot_id() const;
 };
 
 struct PosixDirectoryOptions {

@@ -89,6 +89,9 @@ class FileSystem {
 
   // Who owns the directory, for a file system that no other process can see; null where the
   // operating system decides.
+  // Changes whenever the machine is started anew, and with it everything unsynced may be gone; ""
+  // where unknown.
+  [[nodiscard]] virtual std::string boot_id() const;
   [[nodiscard]] virtual std::shared_ptr<LocalOwnership> local_ownership() const { return nullptr; }
 };
 

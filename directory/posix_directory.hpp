@@ -45,6 +45,7 @@ class PosixDirectory final : public Directory {
   [[nodiscard]] std::unique_ptr<Ownership> acquire(LockMode mode, std::chrono::milliseconds wait,
                                                    bool create) override;
   [[nodiscard]] LockStatus lock_status() const override;
+  [[nodiscard]] std::string boot_id() const override { return file_system_->boot_id(); }
 
  private:
   void check_absent(std::string_view name) const;

@@ -117,6 +117,7 @@ struct SimulatedFileSystem::Core {
   SimulatedMedium at_cut;
   bool power_cut = false;
   bool mappable = true;
+  std::uint64_t boot = 0;
   std::uint64_t cut_at = ~std::uint64_t{0};
   std::vector<std::string> steps;
   std::map<Operation, std::uint64_t> call_counts;
@@ -270,6 +271,7 @@ std::shared_ptr<SimulatedFileSystem> SimulatedFileSystem::after_reboot(
   auto next = std::make_shared<Core>(core_->label);
   const std::lock_guard lock(core_->mutex);
   next->medium = core_->relevant_medium().after_power_loss(policy);
+  next->boot = core_->boot + 1;
   next->mappable = core_->mappable;
   next->ownership = core_->ownership->after_crash();
   return std::shared_ptr<SimulatedFileSystem>(new SimulatedFileSystem(std::move(next)));
@@ -278,9 +280,14 @@ std::shared_ptr<SimulatedFileSystem> SimulatedFileSystem::after_kill() const {
   auto next = std::make_shared<Core>(core_->label);
   const std::lock_guard lock(core_->mutex);
   next->medium = core_->relevant_medium().clone();
+  next->boot = core_->boot;
   next->mappable = core_->mappable;
   next->ownership = core_->ownership->after_crash();
   return std::shared_ptr<SimulatedFileSystem>(new SimulatedFileSystem(std::move(next)));
+}
+
+std::string SimulatedFileSystem::boot_id() const {
+  return "boot " + std::to_string(core_->boot);
 }
 
 std::size_t SimulatedFileSystem::add_fault(Fault fault) {

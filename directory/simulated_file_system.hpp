@@ -132,6 +132,7 @@ class SimulatedFileSystem final : public FileSystem {
   [[nodiscard]] bool exists(std::string_view name) const override;
   [[nodiscard]] std::vector<FileInfo> list() const override;
   void sync() override;
+  [[nodiscard]] std::string boot_id() const override;
   [[nodiscard]] std::shared_ptr<LocalOwnership> local_ownership() const override;
 
  private:

@@ -59,6 +59,7 @@ class Core {
   // A write without log record is in memory: flushes must then take all segments at one moment,
   // so that a crash leaves a prefix of the writes and whole batches.
   bool unlogged_writes = false;
+  std::size_t memory_after_flush = 0;  // What the last flush for memory left, bytes.
 
   [[nodiscard]] const Manifest& manifest() const noexcept { return catalog.manifest(); }
   // A segment object for a manifest record, its runs opened, its memory empty.

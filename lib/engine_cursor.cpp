@@ -178,6 +178,18 @@ bool EngineCursor::step(Entry& entry) {
     end_ = ScanEnd::Limit;
     return false;
   }
+  if (failure_ != nullptr) std::rethrow_exception(failure_);
+  try {
+    return find_next(entry);
+  } catch (...) {
+    // The sources stand in the middle of a move: going on could skip entries.
+    failure_ = std::current_exception();
+    source_.reset();
+    throw;
+  }
+}
+
+bool EngineCursor::find_next(Entry& entry) {
   while (true) {
     const bool found =
         source_ != nullptr && (range_.reverse ? step_backward(entry) : step_forward(entry));
@@ -292,6 +304,7 @@ bool EngineCursor::step_backward(Entry& entry) {
     if (source.entry().key < range_.from || source.entry().key < segment_->lower()) return false;
     key_.assign(source.entry().key);
     given_ = true;
+    deciding_ = true;
     bool visible = false;
     std::string_view value;
     while (source.valid() && source.entry().key == key_) {
@@ -307,6 +320,7 @@ bool EngineCursor::step_backward(Entry& entry) {
       }
       source.prev();
     }
+    deciding_ = false;
     if (visible) {
       entry = {key_, value};
       return true;
@@ -320,7 +334,7 @@ std::string EngineCursor::resume_token() const {
   if (end_ == ScanEnd::End) {
     rest.empty = true;
   } else if (given_ && range_.reverse) {
-    rest.to = key_;
+    rest.to = deciding_ ? key_ + '\0' : key_;
   } else if (given_) {
     rest.from = key_ + '\0';
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <string>
@@ -41,6 +42,7 @@ class EngineCursor {
   [[nodiscard]] std::string resume_token() const;
 
  private:
+  bool find_next(Entry& entry);
   bool enter_segment();  // At the range's next segment; false: the range is exhausted.
   bool step_forward(Entry& entry);
   bool step_backward(Entry& entry);
@@ -54,8 +56,10 @@ class EngineCursor {
   Sequence at_ = segment::kSequenceMax;
   bool owns_snapshot_ = false;
   ScanEnd end_ = ScanEnd::None;
+  std::exception_ptr failure_;     // What a step threw; every later one throws it again.
   bool given_ = false;             // key_ is set.
   bool given_in_segment_ = false;  // And belongs to the present segment.
+  bool deciding_ = false;          // Reverse: a step was cut off before it had dealt with key_.
   std::string key_;                // The last key looked at: all before it is dealt with.
   std::string value_;              // Copy of a value whose source has moved on.
 

@@ -114,6 +114,7 @@ bool flush_for_memory(Core& core, const JobControl& control) {
   }
   sort_by_route(core, chosen);
   flush_segments(core, chosen, control);
+  core.memory_after_flush = core.memory_size();
   return true;
 }
 

@@ -7,9 +7,12 @@
 namespace varve::internal {
 
 // Deltas are flushed at half of the memory budget, an eighth of it at a time: the other half is
-// room for what is being written meanwhile.
+// room for what is being written meanwhile. Memory that a flush could not free, because cursors
+// still read it, is no reason to flush again before more has been written.
 [[nodiscard]] inline bool memory_due(const Core& core) noexcept {
-  return core.memory_size() >= core.options.memory_budget / 2;
+  const std::size_t size = core.memory_size();
+  const std::size_t budget = core.options.memory_budget;
+  return size >= budget / 2 && size >= core.memory_after_flush + budget / 16;
 }
 
 // Does the most urgent due job: flush for memory, flush for the log's length, merges that the

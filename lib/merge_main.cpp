@@ -212,6 +212,12 @@ std::vector<SegmentPtr> install(Core& core, const std::vector<Part>& parts,
   return segments;
 }
 
+// Writes without a log record become durable all at one moment or not at all (Core::
+// unlogged_writes): one segment must not run ahead of the others.
+void flush_unlogged(Core& core, const JobControl& control) {
+  if (core.unlogged_writes) flush_segments(core, {}, control);
+}
+
 Part take_part(Core& core, const SegmentPtr& segment) {
   freeze(core, *segment);
   return {segment, segment::ViewRef(segment->view())};
@@ -222,6 +228,7 @@ Part take_part(Core& core, const SegmentPtr& segment) {
 std::vector<SegmentPtr> merge_main(Core& core, const SegmentPtr& segment,
                                    const JobControl& control) {
   core.failure.rethrow_if_failed();
+  flush_unlogged(core, control);
   std::vector<Part> parts;
   parts.push_back(take_part(core, segment));
   const segment::View& view = *parts.front().view;
@@ -269,6 +276,7 @@ SegmentPtr merge_neighbours(Core& core, const SegmentPtr& left, const SegmentPtr
                             const JobControl& control) {
   core.failure.rethrow_if_failed();
   VARVE_CHECK(left->upper() == right->lower());
+  flush_unlogged(core, control);
   std::vector<Part> parts;
   parts.push_back(take_part(core, left));
   parts.push_back(take_part(core, right));

@@ -3,8 +3,12 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
+#include <functional>
+#include <memory>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -18,8 +22,8 @@
 
 namespace varve::internal {
 
-// Freezes what the range covers before the tombstone comes to lie over it, so that every layer is
-// wholly older or wholly newer than the tombstone (segment::RangeTombstone).
+// The deltas stay as they are: their entries carry their sequences, so older ones are told from
+// newer ones until a flush has applied the tombstone (segment::RangeTombstone).
 void apply_range_erase(Core& core, std::string_view from, std::string_view to, Sequence sequence,
                        bool only_unflushed) {
   const auto& records = core.manifest().segments;
@@ -28,7 +32,6 @@ void apply_range_erase(Core& core, std::string_view from, std::string_view to, S
     if (!to.empty() && segment.lower() >= to) break;
     if (only_unflushed && sequence <= records[i].flushed_sequence) continue;
     if (!segment.view().has_memory() && segment.view().runs.empty()) continue;
-    freeze(core, segment);
     core.publish(segment, [&](segment::View& view) {
       view.range_tombstones.push_back({std::string(from), std::string(to), sequence});
     });
@@ -127,37 +130,62 @@ std::string_view log_bytes(const directory::ImmutableFile& file, std::string& bu
   return buffer;
 }
 
-// Replays one live log and returns what the write log must know of it.
-RecoveredLog replay_log(Core& core, const LogRecordEntry& entry) {
+std::shared_ptr<const directory::ImmutableFile> open_log(const Core& core,
+                                                         const LogRecordEntry& entry) {
   const std::string name = log_file_name(entry.number);
-  std::shared_ptr<const directory::ImmutableFile> file;
   try {
-    file = core.directory->open(name);
+    return core.directory->open(name);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::NotFound) throw;
     throw Error(ErrorCode::Corruption, name + ": the manifest names this log, but it is missing",
                 core.directory->path() / name);
   }
+}
+
+// Hands the records of one live log to `visit`. Errors: Corruption where recovery must not go on.
+LogScan read_log(const Core& core, const LogRecordEntry& entry, std::string_view bytes,
+                 const std::function<void(const LogRecordView&)>& visit) {
+  const std::filesystem::path path = core.directory->path() / log_file_name(entry.number);
+  LogScan scan = scan_log(bytes,
+                          {.uuid = core.manifest().uuid,
+                           .number = entry.number,
+                           .sealed_end = entry.sealed_end,
+                           .synced_end = entry.synced_end,
+                           .boot_id = directory::machine_boot_id()},
+                          path.string(), visit);
+  if (scan.tail == LogScan::Tail::Damaged) throw Error(ErrorCode::Corruption, scan.message, path);
+  return scan;
+}
+
+// Throws what replaying the logs would throw of them, before anything on disk is changed: whoever
+// puts a lost file back must find the others as they were.
+void check_logs(const Core& core) {
+  const auto& logs = core.manifest().logs;
+  for (std::size_t i = 0; i < logs.size(); ++i) {
+    if (logs[i].sealed_end == 0 && i + 1 != logs.size()) {
+      throw Error(ErrorCode::Corruption,
+                  log_file_name(logs[i].number) +
+                      ": the manifest says that it is still being written, but lists a later log",
+                  core.directory->path() / kManifestName);
+    }
+    const auto file = open_log(core, logs[i]);
+    std::string buffer;
+    read_log(core, logs[i], log_bytes(*file, buffer), [](const LogRecordView&) {});
+  }
+}
+
+// Replays one live log and returns what the write log must know of it.
+RecoveredLog replay_log(Core& core, const LogRecordEntry& entry) {
+  const auto file = open_log(core, entry);
   std::string buffer;
   const std::string_view bytes = log_bytes(*file, buffer);
   const bool read_only = core.options.read_only;
-  const LogScan scan =
-      scan_log(bytes,
-               {.uuid = core.manifest().uuid,
-                .number = entry.number,
-                .sealed_end = entry.sealed_end,
-                .synced_end = entry.synced_end,
-                .boot_id = directory::machine_boot_id()},
-               (core.directory->path() / name).string(), [&](const LogRecordView& record) {
-                 replay_record(core, record);
-                 // Replaying may need more memory than the budget: what is replayed is flushed as
-                 // usual.
-                 while (!read_only && flush_for_memory(core)) {
-                 }
-               });
-  if (scan.tail == LogScan::Tail::Damaged) {
-    throw Error(ErrorCode::Corruption, scan.message, core.directory->path() / name);
-  }
+  const LogScan scan = read_log(core, entry, bytes, [&](const LogRecordView& record) {
+    replay_record(core, record);
+    // Replaying may need more memory than the budget: what is replayed is flushed as usual.
+    while (!read_only && flush_for_memory(core)) {
+    }
+  });
   // The sequence of the last operation, which may lie above that of the last record.
   const Sequence last = scan.record_count == 0 ? 0 : core.last_sequence;
   if (read_only || entry.sealed_end != 0) return {entry, last};
@@ -172,15 +200,7 @@ std::vector<RecoveredLog> replay_logs(Core& core) {
   // While replaying, "the last sequence" is that of the record replayed last: a flush in between
   // must not claim to have what is still to come.
   core.last_sequence = core.manifest().checkpoint;
-  for (std::size_t i = 0; i < logs.size(); ++i) {
-    if (logs[i].sealed_end == 0 && i + 1 != logs.size()) {
-      throw Error(ErrorCode::Corruption,
-                  log_file_name(logs[i].number) +
-                      ": the manifest says that it is still being written, but lists a later log",
-                  core.directory->path() / kManifestName);
-    }
-    recovered.push_back(replay_log(core, logs[i]));
-  }
+  for (const LogRecordEntry& log : logs) recovered.push_back(replay_log(core, log));
   core.last_sequence = std::max(core.last_sequence, core.manifest().last_sequence);
   return recovered;
 }
@@ -259,6 +279,7 @@ std::unique_ptr<Core> open_core(std::shared_ptr<directory::Directory> directory,
   auto core = std::make_unique<Core>(directory, std::move(ownership), options, std::move(manifest));
   core->counters.recovered_after_crash = !was_clean;
   open_segments(*core);
+  check_logs(*core);
   if (!options.read_only) remove_strays(*core);
   const std::vector<RecoveredLog> recovered = replay_logs(*core);
   if (!options.read_only) {

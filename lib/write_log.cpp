@@ -41,7 +41,7 @@ RecoveredLog seal_recovered_log(directory::Directory& directory, std::string_vie
 WriteLog::WriteLog(directory::Directory& directory, std::string uuid, std::size_t file_size)
     : directory_(directory),
       uuid_(std::move(uuid)),
-      boot_id_(directory::machine_boot_id()),
+      boot_id_(directory.boot_id()),
       file_size_(file_size) {}
 
 WriteLog::~WriteLog() = default;

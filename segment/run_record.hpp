@@ -27,8 +27,10 @@ struct RunRecord {
 
 // Every key in [from, to) with a sequence below `sequence` is erased; `to` empty: no end.
 //
-// It lives in the segment's view and in the manifest, not in runs: when it is made, the segment's
-// active delta is frozen, so each layer is wholly older or wholly newer than it.
+// It lives in the segment's view and in the manifest, not in runs.
+// Invariant: a run is wholly older than a tombstone over it, or was written by a merge that knew
+// it: then what it covers is gone, or (for a snapshot's sake) carries its sequence. So an entry
+// without sequence is decided by its run's last_sequence.
 struct RangeTombstone {
   std::string from, to;
   Sequence sequence = 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/crash/history.hpp"
 
+#include <algorithm>
 #include <iterator>
 #include <string_view>
 
@@ -122,20 +123,30 @@ Model contents(const SegmentIndex& index) {
   return found;
 }
 
+namespace {
+
+std::string printable(std::string_view key) {
+  std::string text(key);
+  std::replace(text.begin(), text.end(), '\0', '.');
+  return text;
+}
+
+}  // namespace
+
 std::string difference(const Model& expected, const Model& found) {
   auto e = expected.begin();
   auto f = found.begin();
   for (; e != expected.end() && f != found.end(); ++e, ++f) {
     if (*e == *f) continue;
     if (e->first == f->first) {
-      return "key " + e->first + ": expected " + e->second.substr(0, 20) + ", found " +
+      return "key " + printable(e->first) + ": expected " + e->second.substr(0, 20) + ", found " +
              f->second.substr(0, 20);
     }
-    return e->first < f->first ? "key " + e->first + " is missing"
-                               : "key " + f->first + " should not be there";
+    return e->first < f->first ? "key " + printable(e->first) + " is missing"
+                               : "key " + printable(f->first) + " should not be there";
   }
-  if (e != expected.end()) return "key " + e->first + " is missing at the end";
-  if (f != found.end()) return "key " + f->first + " should not be there, at the end";
+  if (e != expected.end()) return "key " + printable(e->first) + " is missing at the end";
+  if (f != found.end()) return "key " + printable(f->first) + " should not be there, at the end";
   return {};
 }
 
@@ -144,17 +155,18 @@ std::string read_difference(const SegmentIndex& index, const Model& expected) {
     const std::string key = key_of(n);
     const auto it = expected.find(key);
     const std::optional<std::string> value = index.get(key);
-    if (value.has_value() != (it != expected.end())) return "get " + key + ": wrong presence";
-    if (value && *value != it->second) return "get " + key + ": wrong value";
+    if (value.has_value() != (it != expected.end()))
+      return "get " + printable(key) + ": wrong presence";
+    if (value && *value != it->second) return "get " + printable(key) + ": wrong value";
   }
   auto it = expected.rbegin();
   for (const auto& [key, value] : index.scan({.reverse = true})) {
     if (it == expected.rend() || it->first != key || it->second != value) {
-      return "reverse scan differs at " + std::string(key);
+      return "reverse scan differs at " + printable(key);
     }
     ++it;
   }
-  return it == expected.rend() ? "" : "reverse scan ends early, before " + it->first;
+  return it == expected.rend() ? "" : "reverse scan ends early, before " + printable(it->first);
 }
 
 Options tiny_options() {

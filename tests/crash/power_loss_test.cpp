@@ -153,9 +153,9 @@ TEST_CASE("a crash at any step leaves a prefix of the history no shorter than wh
           "[crash][power]") {
   const Scenario scenario = GENERATE(
       Scenario{.name = "load with the log, flushes and compactions as they fall due",
-               .operations = 1500},
+               .operations = 3000},
       Scenario{.name = "synced writes", .durability = Durability::Synced, .operations = 60},
-      Scenario{.name = "buffered writes", .durability = Durability::Buffered, .operations = 1200},
+      Scenario{.name = "buffered writes", .durability = Durability::Buffered, .operations = 800},
       Scenario{.name = "flush and compact by hand",
                .operations = 400,
                .flush_every = 60,

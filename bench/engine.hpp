@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bench/data.hpp"
+
+namespace varve::bench {
+
+struct EngineSettings {
+  std::filesystem::path directory;
+  std::uint64_t data_size = 0;  // Bytes of all keys and values: sizes caches and maps.
+  bool bare = false;            // Varve's access mode; the peers are always thread-safe.
+};
+
+// One store behind the calls that the workloads make. Every adapter gives the same promise: a
+// returned write survives the death of the process; one by put_synced() also survives power loss.
+//
+// Errors: what the store refuses is thrown as std::exception with its message; the run then ends.
+// Thread-safety: none.
+class Engine {
+ public:
+  virtual ~Engine() = default;
+
+  virtual void open() = 0;  // Creates what is absent.
+  virtual void close() = 0;
+
+  virtual void put(std::string_view key, std::string_view value) = 0;
+  virtual void erase(std::string_view key) = 0;
+  virtual void put_synced(std::string_view key, std::string_view value) = 0;
+  // Called before the first and after the last put_synced().
+  virtual void begin_synced() {}
+  virtual void end_synced() {}
+  // Operations between the two take effect together.
+  virtual void begin_batch() = 0;
+  virtual void batch_put(std::string_view key, std::string_view value) = 0;
+  virtual void commit_batch() = 0;
+
+  // `value` is valid until the next call.
+  [[nodiscard]] virtual bool get(std::string_view key, std::string_view& value) = 0;
+  // Tells `check` each answer. Stores without such a call answer one by one.
+  virtual void multi_get(std::span<const std::string_view> keys, MultiGetCheck& check) {
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      std::string_view value;
+      const bool found = get(keys[i], value);
+      check(i, found, value);
+    }
+  }
+  // Shows `check` up to `limit` entries in order, from the first one >= `from` (empty: all).
+  virtual void scan(std::string_view from, std::uint64_t limit, EntryCheck& check) = 0;
+
+  // Returns when no background work is due or running.
+  virtual void settle() {}
+  // Rewrites everything into the form that reads best; returns false where there is no such call.
+  virtual bool compact() { return false; }
+
+  // False for the engine that stores nothing, whose answers are not checked.
+  [[nodiscard]] virtual bool is_real() const { return true; }
+};
+
+struct EngineKind {
+  std::string name;
+  std::string configuration;  // One line, for the report.
+  std::function<std::unique_ptr<Engine>(const EngineSettings&)> make;
+};
+
+// One maker per adapter; those of absent libraries are not compiled.
+[[nodiscard]] EngineKind null_engine();
+[[nodiscard]] EngineKind varve_engine();
+[[nodiscard]] EngineKind lmdb_engine();
+[[nodiscard]] EngineKind leveldb_engine();
+[[nodiscard]] EngineKind rocksdb_engine();
+
+// Those that this build has, the null engine first, Varve second.
+[[nodiscard]] std::vector<EngineKind> available_engines();
+
+}  // namespace varve::bench

@@ -1,0 +1,548 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <iterator>
+#include <limits>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "directory/directory.hpp"
+#include "directory/simulated_file_system.hpp"
+#include "lib/segment_index_access.hpp"
+#include "tests/directory/child_process.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/model.hpp"
+#include "tests/support/temporary_directory.hpp"
+#include "tests/support/tiny_options.hpp"
+#include "varve/segment_index.hpp"
+
+namespace varve::test {
+namespace {
+
+using directory::SimulatedFileSystem;
+using internal::SegmentIndexAccess;
+using std::chrono_literals::operator""ms;
+using std::chrono_literals::operator""ns;
+
+// Every file with its bytes.
+std::map<std::string, std::string> contents(const std::filesystem::path& directory) {
+  std::map<std::string, std::string> files;
+  for (const auto& entry : std::filesystem::directory_iterator(directory)) {
+    std::ifstream file(entry.path(), std::ios::binary);
+    files[entry.path().filename().string()] = {std::istreambuf_iterator<char>(file), {}};
+  }
+  return files;
+}
+
+// The codes of every call that an index offers, each made once.
+std::vector<std::optional<ErrorCode>> try_everything(SegmentIndex& index) {
+  WriteBatch batch;
+  batch.put("k", "v");
+  std::string value;
+  const std::vector<std::function<void()>> calls = {
+      [&] { index.put("k", "v"); },
+      [&] { index.erase("k"); },
+      [&] { index.erase_range("a", "z"); },
+      [&] { index.erase_prefix("a"); },
+      [&] { index.write(batch); },
+      [&] { static_cast<void>(index.get("k")); },
+      [&] { static_cast<void>(index.get("k", value)); },
+      [&] { static_cast<void>(index.contains("k")); },
+      [&] { static_cast<void>(index.multi_get({})); },
+      [&] { static_cast<void>(index.scan()); },
+      [&] { static_cast<void>(index.snapshot()); },
+      [&] { index.sync(); },
+      [&] { index.flush(); },
+      [&] { index.compact(); },
+      [&] { static_cast<void>(index.maintain()); },
+      [&] { static_cast<void>(index.statistics()); },
+      [&] { static_cast<void>(index.options()); },
+      [&] { index.set_codecs("u32", "str"); },
+  };
+  std::vector<std::optional<ErrorCode>> codes;
+  for (const auto& call : calls) codes.push_back(error_of(call));
+  return codes;
+}
+
+bool all_are(const std::vector<std::optional<ErrorCode>>& codes, ErrorCode code) {
+  return std::all_of(codes.begin(), codes.end(), [&](const auto& one) { return one == code; });
+}
+
+}  // namespace
+
+TEST_CASE("an index goes from New to Ready to Closed, and every call outside Ready is refused",
+          "[lib][lifecycle]") {
+  SegmentIndex index;
+  CHECK(index.lifecycle() == Lifecycle::New);
+  CHECK_FALSE(index.health());
+  CHECK(index.path().empty());
+  CHECK(all_are(try_everything(index), ErrorCode::Closed));
+  index.close();  // Nothing to close.
+  index = SegmentIndex::open_in_memory(tiny_options());
+  CHECK(index.lifecycle() == Lifecycle::Ready);
+  CHECK(index.health());
+  CHECK_FALSE(index.path().empty());
+  for (const auto& code : try_everything(index)) CHECK(code == std::nullopt);
+  index.close();
+  index.close();
+  CHECK(index.lifecycle() == Lifecycle::Closed);
+  CHECK_FALSE(index.health());
+  CHECK(all_are(try_everything(index), ErrorCode::Closed));
+}
+
+TEST_CASE("moving an index leaves New behind and closes what it overwrites", "[lib][lifecycle]") {
+  TemporaryDirectory temporary;
+  SegmentIndex a = SegmentIndex::open(temporary.path() / "a", tiny_options());
+  SegmentIndex b = SegmentIndex::open(temporary.path() / "b", tiny_options());
+  b.put("k", "of b");
+  a = std::move(b);
+  CHECK(b.lifecycle() == Lifecycle::New);
+  CHECK(a.get("k") == "of b");
+  CHECK(lock_status(temporary.path() / "a").state == LockState::Unlocked);
+  CHECK(lock_status(temporary.path() / "b").state == LockState::LockedByUs);
+  { const SegmentIndex gone = std::move(a); }
+  CHECK(lock_status(temporary.path() / "b").state == LockState::Unlocked);
+  CHECK_FALSE(lock_status(temporary.path() / "b").left_open);
+  CHECK(SegmentIndex::open(temporary.path() / "b").get("k") == "of b");
+}
+
+TEST_CASE("open, create and try_open each say what is in the way", "[lib][lifecycle]") {
+  TemporaryDirectory temporary;
+  const std::filesystem::path path = temporary.path() / "index";
+  Options existing = tiny_options();
+  existing.create_if_missing = false;
+  CHECK(error_of([&] { static_cast<void>(SegmentIndex::open(path, existing)); }) ==
+        ErrorCode::NotFound);
+  CHECK_FALSE(std::filesystem::exists(path));
+  CHECK(SegmentIndex::try_open(path, existing).refusal == OpenRefusal::NotFound);
+  CHECK(error_of([&] {
+          static_cast<void>(SegmentIndex::open(temporary.path() / "no" / "parent"));
+        }) == ErrorCode::NotFound);
+  Options reader = tiny_options();
+  reader.read_only = true;
+  CHECK(error_of([&] { static_cast<void>(SegmentIndex::open(path, reader)); }) ==
+        ErrorCode::NotFound);
+  CHECK_FALSE(std::filesystem::exists(path));
+  std::ofstream(temporary.path() / "file") << "not a directory";
+  CHECK(error_of([&] {
+          static_cast<void>(SegmentIndex::open(temporary.path() / "file"));
+        }).has_value());
+
+  Options options = tiny_options();
+  options.lock_wait = 0ms;
+  SegmentIndex index = SegmentIndex::create(path, options);
+  CHECK(error_of([&] { static_cast<void>(SegmentIndex::create(path, options)); }) ==
+        ErrorCode::Locked);
+  const TryOpen refused = SegmentIndex::try_open(path, options);
+  CHECK_FALSE(refused.index.has_value());
+  CHECK(refused.refusal == OpenRefusal::Locked);
+  try {
+    static_cast<void>(SegmentIndex::open(path, options));
+    FAIL("a second handle was opened");
+  } catch (const Error& error) {
+    CHECK(error.code() == ErrorCode::Locked);
+    CHECK(std::string(error.what()).find(std::to_string(::getpid())) != std::string::npos);
+  }
+  index.put("k", "v");  // The refusals took nothing from the owner.
+  index.close();
+  CHECK(error_of([&] { static_cast<void>(SegmentIndex::create(path, options)); }) ==
+        ErrorCode::AlreadyExists);
+  TryOpen opened = SegmentIndex::try_open(path, existing);
+  REQUIRE(opened.index.has_value());
+  CHECK(opened.refusal == OpenRefusal::None);
+  CHECK(opened.index->get("k") == "v");
+}
+
+TEST_CASE("readers share an index, write nothing and keep writers out", "[lib][lifecycle]") {
+  const auto clean = GENERATE(true, false);
+  CAPTURE(clean);
+  TemporaryDirectory temporary;
+  const std::filesystem::path path = temporary.path() / "index";
+  Model model;
+  const auto write = [&] {
+    SegmentIndex index = SegmentIndex::open(path, tiny_options());
+    for (int i = 0; i < 300; ++i) index.put(std::to_string(i), std::string(200, 'v'));
+    if (!clean) ::_exit(0);
+    return 0;
+  };
+  REQUIRE(in_child(write) == 0);
+  for (int i = 0; i < 300; ++i) model.put(std::to_string(i), std::string(200, 'v'));
+  const auto before = contents(path);
+  {
+    Options options = tiny_options();
+    options.lock_wait = 0ms;
+    Options reading = options;
+    reading.read_only = true;
+    SegmentIndex first = SegmentIndex::open(path, reading);
+    SegmentIndex second = SegmentIndex::open(path, reading);
+    CHECK(difference(scan_all(first), model.scan()) == "");
+    CHECK(second.get("299").has_value());
+    CHECK(error_of([&] { static_cast<void>(SegmentIndex::open(path, options)); }) ==
+          ErrorCode::Locked);
+    CHECK(error_of([&] { first.put("k", "v"); }) == ErrorCode::ReadOnly);
+    CHECK(error_of([&] { first.erase("k"); }) == ErrorCode::ReadOnly);
+    CHECK(error_of([&] { first.erase_prefix("k"); }) == ErrorCode::ReadOnly);
+    CHECK(error_of([&] { first.write(WriteBatch()); }) == ErrorCode::ReadOnly);
+    CHECK(error_of([&] { first.compact(); }) == ErrorCode::ReadOnly);
+    CHECK(error_of([&] { first.set_codecs("str", "str"); }) == ErrorCode::ReadOnly);
+    first.flush();
+    first.sync();
+    CHECK_FALSE(first.maintain());
+    first.close();
+  }
+  CHECK(contents(path) == before);
+}
+
+TEST_CASE("every option is checked at both ends", "[lib][lifecycle]") {
+  struct Bound {
+    const char* name;
+    std::function<void(Options&)> set;
+    bool ok;
+  };
+  constexpr std::size_t kKiB = 1024, kGiB = 1024 * 1024 * kKiB;
+  constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+  const std::vector<Bound> bounds = {
+      {"memory_budget", [](Options& o) { o.memory_budget = 256 * kKiB - 1; }, false},
+      {"memory_budget", [](Options& o) { o.memory_budget = 1024 * kGiB; }, true},
+      {"memory_budget", [](Options& o) { o.memory_budget = 1024 * kGiB + 1; }, false},
+      {"sync_interval", [](Options& o) { o.sync_interval = -1ms; }, false},
+      {"lock_wait", [](Options& o) { o.lock_wait = -1ms; }, false},
+      {"key_codec", [](Options& o) { o.key_codec = std::string(255, 'c'); }, true},
+      {"key_codec", [](Options& o) { o.key_codec = std::string(256, 'c'); }, false},
+      {"value_codec", [](Options& o) { o.value_codec = std::string(256, 'c'); }, false},
+      {"segment_size", [](Options& o) { o.tuning.segment_size = 64 * kKiB - 1; }, false},
+      {"segment_size", [](Options& o) { o.tuning.segment_size = 16 * kGiB; }, true},
+      {"segment_size", [](Options& o) { o.tuning.segment_size = 16 * kGiB + 1; }, false},
+      {"block_size", [](Options& o) { o.tuning.block_size = 511; }, false},
+      {"block_size", [](Options& o) { o.tuning.block_size = 64 * kKiB; }, true},
+      {"block_size", [](Options& o) { o.tuning.block_size = 64 * kKiB + 1; }, false},
+      {"filter_bits", [](Options& o) { o.tuning.filter_bits_per_key = -0.1; }, false},
+      {"filter_bits", [](Options& o) { o.tuning.filter_bits_per_key = 0; }, true},
+      {"filter_bits", [](Options& o) { o.tuning.filter_bits_per_key = 32; }, true},
+      {"filter_bits", [](Options& o) { o.tuning.filter_bits_per_key = 32.1; }, false},
+      {"filter_bits", [](Options& o) { o.tuning.filter_bits_per_key = kNaN; }, false},
+      {"compaction_ratio", [](Options& o) { o.tuning.compaction_ratio = 0.04; }, false},
+      {"compaction_ratio", [](Options& o) { o.tuning.compaction_ratio = 4.1; }, false},
+      {"compaction_ratio", [](Options& o) { o.tuning.compaction_ratio = kNaN; }, false},
+      {"tier_fanout", [](Options& o) { o.tuning.tier_fanout = 1; }, false},
+      {"tier_fanout", [](Options& o) { o.tuning.tier_fanout = 16; }, true},
+      {"tier_fanout", [](Options& o) { o.tuning.tier_fanout = 17; }, false},
+      {"delta_runs_max", [](Options& o) { o.tuning.delta_runs_max = 1; }, false},
+      {"delta_runs_max", [](Options& o) { o.tuning.delta_runs_max = 65; }, false},
+      {"log_file_size", [](Options& o) { o.tuning.log_file_size = 64 * kKiB - 1; }, false},
+      {"log_file_size", [](Options& o) { o.tuning.log_file_size = kGiB + 1; }, false},
+  };
+  for (const Bound& bound : bounds) {
+    CAPTURE(bound.name);
+    Options options = tiny_options();
+    bound.set(options);
+    try {
+      static_cast<void>(SegmentIndex::open_in_memory(options));
+      CHECK(bound.ok);
+    } catch (const Error& error) {
+      CHECK_FALSE(bound.ok);
+      CHECK(error.code() == ErrorCode::InvalidArgument);
+      CHECK(std::string(error.what()).find(bound.name) != std::string::npos);
+    }
+  }
+  Options concurrent = tiny_options();
+  concurrent.access = Access::Concurrent;
+  CHECK(error_of([&] { static_cast<void>(SegmentIndex::open_in_memory(concurrent)); }) ==
+        ErrorCode::Unsupported);
+}
+
+TEST_CASE("codec names are kept, and others are refused", "[lib][lifecycle]") {
+  const auto directory = directory::make_memory_directory();
+  Options options = tiny_options();
+  options.key_codec = "u64";
+  {
+    SegmentIndex index = SegmentIndexAccess::open(directory, options);
+    CHECK(index.options().key_codec == "u64");
+    CHECK(index.options().value_codec.empty());
+    index.set_codecs("u64", "str");
+    CHECK(error_of([&] { index.set_codecs("u32", ""); }) == ErrorCode::Mismatch);
+    CHECK(error_of([&] { index.set_codecs("", "u32"); }) == ErrorCode::Mismatch);
+  }
+  {
+    const SegmentIndex index = SegmentIndexAccess::open(directory, tiny_options());
+    CHECK(index.options().key_codec == "u64");
+    CHECK(index.options().value_codec == "str");
+  }
+  options.key_codec = "i64";
+  CHECK(error_of([&] { static_cast<void>(SegmentIndexAccess::open(directory, options)); }) ==
+        ErrorCode::Mismatch);
+  CHECK_NOTHROW(SegmentIndexAccess::open(directory, tiny_options()));
+}
+
+TEST_CASE("an index may be reopened with any other tuning", "[lib][lifecycle]") {
+  const auto directory = directory::make_memory_directory();
+  Model model;
+  Workload workload(Workload::Shape::Decimal, 5);
+  for (int round = 0; round < 8; ++round) {
+    Options options = tiny_options();
+    options.tuning.block_size = round % 2 == 0 ? 512 : 16384;
+    options.tuning.segment_size = round % 3 == 0 ? 64 << 10 : 1 << 20;
+    options.tuning.filter_bits_per_key = round % 4 == 1 ? 0 : 10;
+    options.tuning.log_file_size = round % 2 == 0 ? 64 << 10 : 256 << 10;
+    options.tuning.delta_runs_max = round % 2 == 0 ? 2 : 12;
+    options.reads = round % 2 == 0 ? Reads::Mapped : Reads::Buffered;
+    SegmentIndex index = SegmentIndexAccess::open(directory, options);
+    CHECK(difference(scan_all(index), model.scan()) == "");
+    for (int i = 0; i < 700; ++i) {
+      const std::string key = workload.key(), value = workload.value();
+      index.put(key, value);
+      model.put(key, value);
+    }
+    CHECK(difference(scan_all(index), model.scan()) == "");
+  }
+}
+
+TEST_CASE("in a forked child every call is refused, and the parent goes on",
+          "[lib][lifecycle][fork]") {
+  const auto access = GENERATE(Access::Bare, Access::Synchronized);
+  TemporaryDirectory temporary;
+  Options options = tiny_options();
+  options.access = access;
+  auto index = std::make_unique<SegmentIndex>(SegmentIndex::open(temporary.path() / "i", options));
+  index->put("before", "v");
+  auto cursor = std::make_unique<Cursor>(index->scan());
+  auto snapshot = std::make_unique<Snapshot>(index->snapshot());
+  REQUIRE(cursor->next());
+  const int status = in_child([&] {
+    if (!all_are(try_everything(*index), ErrorCode::ForkedHandle)) return 1;
+    if (error_of([&] { static_cast<void>(cursor->next()); }) != ErrorCode::ForkedHandle) return 2;
+    if (!error_of([&] {
+          static_cast<void>(SegmentIndex::open(temporary.path() / "i", options));
+        }).has_value()) {
+      return 3;
+    }
+    cursor.reset();
+    snapshot.reset();
+    index.reset();
+    return 0;
+  });
+  CHECK(status == 0);
+  CHECK(lock_status(temporary.path() / "i").state == LockState::LockedByUs);
+  index->put("after", "v");
+  CHECK_FALSE(cursor->next());
+  cursor.reset();
+  snapshot.reset();
+  CHECK(index->get("before") == "v");
+  index->close();
+  SegmentIndex again = SegmentIndex::open(temporary.path() / "i", options);
+  CHECK(scan_all(again).size() == 2);
+}
+
+TEST_CASE("a write survives the death of its process as its durability says",
+          "[lib][lifecycle][durability]") {
+  TemporaryDirectory temporary;
+  const std::filesystem::path path = temporary.path() / "index";
+  const auto durability = GENERATE(Durability::Buffered, Durability::Process, Durability::Synced);
+  CAPTURE(to_string(durability));
+  const auto die_after_writing = [&] {
+    Options options = tiny_options();
+    options.durability = durability;
+    SegmentIndex index = SegmentIndex::open(path, options);
+    for (int i = 0; i < 100; ++i) index.put(std::to_string(i), "v");
+    index.flush();
+    for (int i = 100; i < 120; ++i) index.put(std::to_string(i), "v");
+    ::_exit(0);
+    return 1;
+  };
+  REQUIRE(in_child(die_after_writing) == 0);
+  CHECK(lock_status(path).left_open);
+  SegmentIndex index = SegmentIndex::open(path, tiny_options());
+  CHECK(index.statistics().recovered_after_crash);
+  CHECK(scan_all(index).size() == (durability == Durability::Buffered ? 100 : 120));
+  index.close();
+  CHECK_FALSE(SegmentIndex::open(path, tiny_options()).statistics().recovered_after_crash);
+}
+
+TEST_CASE("buffered writes are lost in reverse order only, whatever flushed some of them",
+          "[lib][lifecycle][durability]") {
+  const auto disk = std::make_shared<SimulatedFileSystem>();
+  Options options = tiny_options();
+  options.durability = Durability::Buffered;
+  SegmentIndex index = SegmentIndexAccess::open(directory::make_posix_directory(disk), options);
+  // Scattered keys, so that a flush of some segments only would leave holes.
+  const auto key_of = [](int i) { return std::to_string(i * 7919 % 10007); };
+  for (int i = 0; i < 5000; ++i) {
+    index.put(key_of(i), std::string(100, 'v'));
+    if (i % 457 != 0) continue;
+    if (i % 2 == 0) index.compact({.from = "3", .to = "5"});
+    CAPTURE(i);
+    const SegmentIndex recovered = SegmentIndexAccess::open(
+        directory::make_posix_directory(disk->after_kill()), options);
+    const std::size_t count = scan_all(recovered).size();
+    for (int k = 0; k <= i; ++k) {
+      if (recovered.contains(key_of(k)) != (static_cast<std::size_t>(k) < count)) {
+        FAIL("write " << k << " of " << count);
+      }
+    }
+  }
+  index.sync();
+  const SegmentIndex recovered =
+      SegmentIndexAccess::open(directory::make_posix_directory(disk->after_kill()), options);
+  CHECK(scan_all(recovered).size() == 5000);
+}
+
+TEST_CASE("synced writes and sync() survive power loss", "[lib][lifecycle][durability]") {
+  const auto disk = std::make_shared<SimulatedFileSystem>();
+  SegmentIndex index =
+      SegmentIndexAccess::open(directory::make_posix_directory(disk), tiny_options());
+  const auto after_power_loss = [&] {
+    return scan_all(SegmentIndexAccess::open(directory::make_posix_directory(disk->after_reboot({})),
+                                             tiny_options()))
+        .size();
+  };
+  index.put("synced", "v", {.durability = Durability::Synced, .deadline = {}});
+  index.put("lost", "v");
+  CHECK(after_power_loss() == 1);
+  index.sync();
+  CHECK(after_power_loss() == 2);
+  index.put("buffered", "v", {.durability = Durability::Buffered, .deadline = {}});
+  CHECK(after_power_loss() == 2);
+  index.sync();
+  CHECK(after_power_loss() == 3);
+}
+
+TEST_CASE("a sync interval syncs by the first write behind it", "[lib][lifecycle][durability]") {
+  Options options = tiny_options();
+  options.sync_interval = 1ms;
+  SegmentIndex index = SegmentIndex::open_in_memory(options);
+  const std::uint64_t before = index.statistics().log_sync_count;
+  const auto start = std::chrono::steady_clock::now();
+  while (std::chrono::steady_clock::now() - start < 5ms) index.put("k", "v");
+  CHECK(index.statistics().log_sync_count > before);
+  SegmentIndex never = SegmentIndex::open_in_memory(tiny_options());
+  never.put("k", "v");
+  CHECK(never.statistics().log_sync_count == 0);
+}
+
+TEST_CASE("a write that cannot meet its deadline says Busy and has no effect",
+          "[lib][lifecycle]") {
+  SegmentIndex index = SegmentIndex::open_in_memory(tiny_options());
+  CHECK(error_of([&] { index.put("k", "v", {.durability = {}, .deadline = 0ns}); }) ==
+        ErrorCode::Busy);
+  CHECK_FALSE(index.contains("k"));
+  index.put("k", "v", {.durability = {}, .deadline = 1000ms});
+  CHECK(index.contains("k"));
+}
+
+TEST_CASE("without inline maintenance writes stop at the memory budget until the caller acts",
+          "[lib][lifecycle]") {
+  Options options = tiny_options();
+  options.tuning.inline_maintenance = false;
+  SegmentIndex index = SegmentIndex::open_in_memory(options);
+  int count = 0;
+  const auto fill = [&] {
+    while (count < 100000) index.put(std::to_string(count), std::string(500, 'v')), ++count;
+  };
+  CHECK(error_of(fill) == ErrorCode::Busy);
+  CHECK(index.statistics().flush_count == 0);
+  CHECK(index.statistics().memory_size <= options.memory_budget + (64 << 10));
+  CHECK_FALSE(index.contains(std::to_string(count)));
+  const int stopped_at = count;
+  SECTION("by maintain()") {
+    int jobs = 0;
+    while (index.maintain()) ++jobs;
+    CHECK(jobs > 0);
+    CHECK_FALSE(index.maintain());
+  }
+  SECTION("by flush()") { index.flush(); }
+  CHECK(error_of(fill) == ErrorCode::Busy);
+  CHECK(count > stopped_at);
+  CHECK(scan_all(index).size() == static_cast<std::size_t>(count));
+}
+
+TEST_CASE("compaction reports its progress and can be cancelled from there", "[lib][lifecycle]") {
+  SegmentIndex index = SegmentIndex::open_in_memory(tiny_options());
+  Model model;
+  const auto write = [&] {
+    for (int i = 0; i < 2000; ++i) {
+      const std::string key = std::to_string(i);
+      index.put(key, std::string(150, 'v'));
+      model.put(key, std::string(150, 'v'));
+    }
+  };
+  write();
+  index.compact();
+  write();
+  const std::size_t segments = index.statistics().segments.size();
+  REQUIRE(segments >= 3);
+  CancelToken cancel;
+  std::uint64_t calls = 0;
+  CompactOptions options;
+  options.cancel = &cancel;
+  options.progress = [&](const MaintenanceProgress& progress) {
+    ++calls;
+    CHECK(progress.segments_done == calls);
+    CHECK(progress.segments_done <= progress.segments_total);
+    if (calls == 2) cancel.cancel();
+  };
+  CHECK(error_of([&] { index.compact(options); }) == ErrorCode::Cancelled);
+  CHECK(calls == 2);
+  CHECK(difference(scan_all(index), model.scan()) == "");
+  CHECK(index.health());
+  calls = 0;
+  MaintenanceProgress last;
+  index.compact({.from = {}, .to = {}, .progress = [&](const auto& now) { last = now; }});
+  CHECK(last.segments_done == last.segments_total);
+  CHECK(last.bytes_written > 0);
+  for (const SegmentStatistics& segment : index.statistics().segments) {
+    CHECK(segment.delta_run_count == 0);
+    CHECK(segment.memory_entry_count == 0);
+  }
+  CHECK(difference(scan_all(index), model.scan()) == "");
+  CancelToken before;
+  before.cancel();
+  CHECK(error_of([&] { index.compact({.from = {}, .to = {}, .progress = {}, .cancel = &before}); }) ==
+        ErrorCode::Cancelled);
+}
+
+TEST_CASE("statistics tell what was done and what is there", "[lib][lifecycle]") {
+  TemporaryDirectory temporary;
+  SegmentIndex index = SegmentIndex::open(temporary.path() / "i", tiny_options());
+  for (int i = 0; i < 100; ++i) index.put("key" + std::to_string(100 + i), "value");
+  index.erase("key100");
+  static_cast<void>(index.get("key101"));
+  static_cast<void>(index.get("absent"));
+  static_cast<void>(scan_all(index));
+  Statistics figures = index.statistics();
+  CHECK(figures.uuid.size() == 36);
+  CHECK(figures.writer_epoch == 1);
+  CHECK(figures.last_sequence == 101);
+  CHECK(figures.put_count == 100);
+  CHECK(figures.erase_count == 1);
+  CHECK(figures.get_count == 2);
+  CHECK(figures.get_hit_count == 1);
+  CHECK(figures.scan_count == 1);
+  CHECK(figures.user_bytes_written == 100 * 11 + 6);
+  CHECK(figures.log_bytes_written > figures.user_bytes_written);
+  CHECK(figures.memory_size > figures.user_bytes_written);
+  CHECK(figures.run_bytes_written == 0);
+  REQUIRE(figures.segments.size() == 1);
+  CHECK(figures.segments[0].memory_entry_count == 101);
+  CHECK(figures.log_disk_size >= tiny_options().tuning.log_file_size);
+  index.compact();
+  figures = index.statistics();
+  CHECK(figures.segments[0].run_entry_count == 99);
+  CHECK(figures.segments[0].main_run_size > 99 * 11);
+  CHECK(figures.run_bytes_written >= figures.segments[0].main_run_size);
+  CHECK(figures.table_memory_size > 0);
+  CHECK(figures.disk_size > figures.log_disk_size);
+  CHECK(figures.write_amplification() > 1);
+  index.close();
+  CHECK(SegmentIndex::open(temporary.path() / "i").statistics().writer_epoch == 2);
+}
+
+}  // namespace varve::test
