@@ -8,6 +8,14 @@
 
 namespace varve::internal {
 
+bool Catalog::is_on_disk(const std::string& bytes) const noexcept {
+  try {
+    return directory_.read_all(kManifestName, kManifestSizeMax) == bytes;
+  } catch (...) {
+    return true;  // Nobody knows.
+  }
+}
+
 void Catalog::replace(const directory::Ownership& ownership,
                       const std::function<void(Manifest&)>& edit) {
   failure_.rethrow_if_failed();
@@ -19,7 +27,9 @@ void Catalog::replace(const directory::Ownership& ownership,
     ownership.verify();
     directory_.replace(kManifestName, bytes);
   } catch (const Error& error) {
-    if (error.code() != ErrorCode::NoSpace) failure_.record(std::current_exception());
+    // Without space the old manifest stays, unless it was the sync after the renaming that failed.
+    const bool untouched = error.code() == ErrorCode::NoSpace && !is_on_disk(bytes);
+    if (!untouched) failure_.record(std::current_exception());
     throw;
   }
   bytes_written_ += bytes.size();

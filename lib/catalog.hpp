@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <utility>
 
 #include "directory/directory.hpp"
@@ -28,6 +29,8 @@ class Catalog {
   [[nodiscard]] std::uint64_t bytes_written() const noexcept { return bytes_written_; }
 
  private:
+  [[nodiscard]] bool is_on_disk(const std::string& bytes) const noexcept;
+
   directory::Directory& directory_;
   Manifest manifest_;
   FailureLatch& failure_;

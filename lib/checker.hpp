@@ -14,8 +14,8 @@ namespace varve::internal {
 [[nodiscard]] CheckReport check_directory(directory::Directory& directory,
                                           const CheckOptions& options);
 // varve::check_log() likewise.
-[[nodiscard]] LogReport check_directory_log(directory::Directory& directory,
-                                            const std::function<void(const LogRecordInfo&)>& visit,
-                                            std::chrono::milliseconds lock_wait);
+LogReport check_directory_log(directory::Directory& directory,
+                              const std::function<void(const LogRecordInfo&)>& visit,
+                              std::chrono::milliseconds lock_wait);
 
 }  // namespace varve::internal

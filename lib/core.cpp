@@ -102,7 +102,9 @@ void Core::commit(const std::function<void(Manifest&)>& edit) {
 
 void Core::ensure_log(std::size_t payload_size) {
   if (!log->fits(payload_size)) {
-    log->rotate(manifest().next_log_number, last_sequence + 1, payload_size);
+    on_log([&](WriteLog& open) {
+      open.rotate(manifest().next_log_number, last_sequence + 1, payload_size);
+    });
   } else if (!manifest().logs.empty() && manifest().logs.back().number == log->live().back().number)
       [[likely]] {
     return;

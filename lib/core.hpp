@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <string>
@@ -16,6 +17,7 @@
 #include "lib/snapshots.hpp"
 #include "lib/write_log.hpp"
 #include "segment/arena.hpp"
+#include "varve/error.hpp"
 #include "varve/options.hpp"
 
 namespace varve::internal {
@@ -74,6 +76,19 @@ class Core {
   void commit(const std::function<void(Manifest&)>& edit);
   // Makes sure that the log can take a record, in a file that the manifest knows.
   void ensure_log(std::size_t payload_size);
+  // A call on the log. Once the log is poisoned, so is the index.
+  template <typename Call>
+  void on_log(const Call& call) {
+    try {
+      call(*log);
+    } catch (const Error&) {
+      if (log->failed()) failure.record(std::current_exception());
+      throw;
+    }
+  }
+  void sync_log() {
+    if (log != nullptr) on_log([](WriteLog& open) { open.sync(); });
+  }
   // For a clean close: everything is in runs, so the manifest names no log, and none is left.
   void end_log();
   [[nodiscard]] std::size_t memory_size() const noexcept { return pool.size_in_use(); }

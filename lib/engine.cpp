@@ -106,7 +106,7 @@ void Engine::write_one(OperationKind kind, std::string_view key, std::string_vie
   if (logged) core_->ensure_log(WriteLog::operation_payload_size(key, value));
   const Sequence sequence = core_->last_sequence + 1;
   if (logged) {
-    core_->log->append_operation(sequence, kind, key, value);
+    core_->on_log([&](WriteLog& log) { log.append_operation(sequence, kind, key, value); });
   } else {
     core_->unlogged_writes = true;
   }
@@ -124,7 +124,7 @@ void Engine::write(const WriteBatch& batch, const WriteOptions& options) {
   if (logged) core_->ensure_log(batch.size());
   const Sequence sequence = core_->last_sequence + 1;
   if (logged) {
-    core_->log->append(sequence, batch.encoded());
+    core_->on_log([&](WriteLog& log) { log.append(sequence, batch.encoded()); });
   } else {
     core_->unlogged_writes = true;
   }
@@ -190,12 +190,7 @@ void Engine::sync() {
 }
 
 void Engine::sync_log() {
-  try {
-    core_->log->sync();
-  } catch (const Error&) {
-    core_->failure.record(std::current_exception());
-    throw;
-  }
+  core_->sync_log();
 }
 
 bool Engine::get(std::string_view key, std::string& value, Sequence at) {

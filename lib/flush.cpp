@@ -107,7 +107,7 @@ void flush_segments(Core& core, const std::vector<SegmentPtr>& segments,
   const Sequence cut = core.last_sequence;
   // A run must not hold writes that the log could still lose: after power loss the index would
   // show them without their predecessors.
-  if (core.log != nullptr) core.log->sync();
+  core.sync_log();
   std::vector<Slice> slices;
   std::vector<SegmentPtr> direct;
   for (const SegmentPtr& segment : chosen) {

@@ -245,6 +245,12 @@ void GatedIndex<Gate>::close() {
 
 template <typename Gate>
 GatedIndex<Gate>::~GatedIndex() {
+  if (forked()) {
+    // Only the descriptors are given back; as for cursors, the rest stays as it was copied.
+    engine_->release_ownership();
+    static_cast<void>(engine_.release());
+    return;
+  }
   if (!open_.load(std::memory_order_acquire)) return;
   try {
     close();

@@ -235,7 +235,7 @@ std::vector<SegmentPtr> merge_main(Core& core, const SegmentPtr& segment,
   const SegmentRecord& old_record =
       core.manifest().segments[position_of(core.manifest(), segment->id())];
   const Sequence cut = std::max(old_record.flushed_sequence, core.last_sequence);
-  if (core.log != nullptr && view.has_memory()) core.log->sync();
+  if (view.has_memory()) core.sync_log();
   const std::uint64_t version = segment->version().version() + 1;
   const bool appends = only_appends(core, view);
   std::vector<segment::RunLayer> inputs = view.runs;
@@ -281,7 +281,7 @@ SegmentPtr merge_neighbours(Core& core, const SegmentPtr& left, const SegmentPtr
   parts.push_back(take_part(core, left));
   parts.push_back(take_part(core, right));
   const Sequence cut = core.last_sequence;
-  if (core.log != nullptr) core.log->sync();
+  core.sync_log();
   // Both were frozen at one moment, so one flushed sequence speaks for both; their keys do not
   // overlap, so all layers of both are one merge.
   SequenceRange range;

@@ -99,6 +99,8 @@ class WriteLog {
   // Removes what is kept for recycling: before a clean close. Errors: Io.
   void remove_spares();
   [[nodiscard]] std::uint64_t bytes_appended() const noexcept { return bytes_appended_; }
+  // Poisoned: see above.
+  [[nodiscard]] bool failed() const noexcept { return failed_.load(std::memory_order_acquire); }
   [[nodiscard]] std::uint64_t sync_count() const noexcept {  // Device flushes of records.
     return sync_count_.load(std::memory_order_relaxed);
   }

@@ -29,7 +29,7 @@ constexpr std::size_t kStride = 23;
 #else
 constexpr std::size_t kStride = 1;
 #endif
-constexpr std::size_t kReadStride = 37 * kStride;
+constexpr std::size_t kReadStride = 61 * kStride;
 
 const StoreImage& image() {
   return test::store_image();
@@ -48,9 +48,9 @@ std::uint64_t log_end() {
   static const std::uint64_t end = [] {
     std::uint64_t found = 0;
     const auto directory = test::directory_of(image().files);
-    static_cast<void>(check_directory_log(
+    check_directory_log(
         *directory, [&](const LogRecordInfo& record) { found = record.offset + record.size; },
-        kOpenWaitDefault));
+        kOpenWaitDefault);
     return found;
   }();
   return end;

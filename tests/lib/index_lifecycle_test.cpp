@@ -321,8 +321,8 @@ TEST_CASE("in a forked child every call is refused, and the parent goes on",
     if (!all_are(try_everything(*index), ErrorCode::ForkedHandle)) return 1;
     if (error_of([&] { static_cast<void>(cursor->next()); }) != ErrorCode::ForkedHandle) return 2;
     if (!error_of([&] {
-          static_cast<void>(SegmentIndex::open(temporary.path() / "i", options));
-        }).has_value()) {
+           static_cast<void>(SegmentIndex::open(temporary.path() / "i", options));
+         }).has_value()) {
       return 3;
     }
     cursor.reset();
@@ -380,8 +380,8 @@ TEST_CASE("buffered writes are lost in reverse order only, whatever flushed some
     if (i % 457 != 0) continue;
     if (i % 2 == 0) index.compact({.from = "3", .to = "5"});
     CAPTURE(i);
-    const SegmentIndex recovered = SegmentIndexAccess::open(
-        directory::make_posix_directory(disk->after_kill()), options);
+    const SegmentIndex recovered =
+        SegmentIndexAccess::open(directory::make_posix_directory(disk->after_kill()), options);
     const std::size_t count = scan_all(recovered).size();
     for (int k = 0; k <= i; ++k) {
       if (recovered.contains(key_of(k)) != (static_cast<std::size_t>(k) < count)) {
@@ -400,8 +400,8 @@ TEST_CASE("synced writes and sync() survive power loss", "[lib][lifecycle][durab
   SegmentIndex index =
       SegmentIndexAccess::open(directory::make_posix_directory(disk), tiny_options());
   const auto after_power_loss = [&] {
-    return scan_all(SegmentIndexAccess::open(directory::make_posix_directory(disk->after_reboot({})),
-                                             tiny_options()))
+    return scan_all(SegmentIndexAccess::open(
+                        directory::make_posix_directory(disk->after_reboot({})), tiny_options()))
         .size();
   };
   index.put("synced", "v", {.durability = Durability::Synced, .deadline = {}});
@@ -428,8 +428,7 @@ TEST_CASE("a sync interval syncs by the first write behind it", "[lib][lifecycle
   CHECK(never.statistics().log_sync_count == 0);
 }
 
-TEST_CASE("a write that cannot meet its deadline says Busy and has no effect",
-          "[lib][lifecycle]") {
+TEST_CASE("a write that cannot meet its deadline says Busy and has no effect", "[lib][lifecycle]") {
   SegmentIndex index = SegmentIndex::open_in_memory(tiny_options());
   CHECK(error_of([&] { index.put("k", "v", {.durability = {}, .deadline = 0ns}); }) ==
         ErrorCode::Busy);
@@ -458,7 +457,9 @@ TEST_CASE("without inline maintenance writes stop at the memory budget until the
     CHECK(jobs > 0);
     CHECK_FALSE(index.maintain());
   }
-  SECTION("by flush()") { index.flush(); }
+  SECTION("by flush()") {
+    index.flush();
+  }
   CHECK(error_of(fill) == ErrorCode::Busy);
   CHECK(count > stopped_at);
   CHECK(scan_all(index).size() == static_cast<std::size_t>(count));
@@ -505,8 +506,9 @@ TEST_CASE("compaction reports its progress and can be cancelled from there", "[l
   CHECK(difference(scan_all(index), model.scan()) == "");
   CancelToken before;
   before.cancel();
-  CHECK(error_of([&] { index.compact({.from = {}, .to = {}, .progress = {}, .cancel = &before}); }) ==
-        ErrorCode::Cancelled);
+  CHECK(error_of([&] {
+          index.compact({.from = {}, .to = {}, .progress = {}, .cancel = &before});
+        }) == ErrorCode::Cancelled);
 }
 
 TEST_CASE("statistics tell what was done and what is there", "[lib][lifecycle]") {

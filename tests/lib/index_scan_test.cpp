@@ -22,7 +22,9 @@ namespace {
 using internal::SegmentIndexAccess;
 using std::chrono_literals::operator""ms;
 
-std::string key_of(int number) { return "key-" + std::to_string(100000 + number); }
+std::string key_of(int number) {
+  return "key-" + std::to_string(100000 + number);
+}
 
 // `count` entries in several segments.
 Model fill(SegmentIndex& index, int count = 1000) {
@@ -51,8 +53,7 @@ ScanOptions isolated(Isolation isolation) {
 
 }  // namespace
 
-TEST_CASE("a snapshot scan sees one moment while writes, flushes and splits go on",
-          "[lib][scan]") {
+TEST_CASE("a snapshot scan sees one moment while writes, flushes and splits go on", "[lib][scan]") {
   const auto reverse = GENERATE(false, true);
   CAPTURE(reverse);
   SegmentIndex index = SegmentIndex::open_in_memory(tiny_options());
@@ -86,9 +87,15 @@ TEST_CASE("a fail-fast scan ends at a write to its segment, then throws", "[lib]
   Cursor cursor = index.scan(options);
   for (int i = 0; i < 5; ++i) REQUIRE(cursor.next());
   const std::string key(cursor.key());
-  SECTION("by a put") { index.put(key, "new"); }
-  SECTION("by an erase") { index.erase(key); }
-  SECTION("by a range erase") { index.erase_range(key, key + "0"); }
+  SECTION("by a put") {
+    index.put(key, "new");
+  }
+  SECTION("by an erase") {
+    index.erase(key);
+  }
+  SECTION("by a range erase") {
+    index.erase_range(key, key + "0");
+  }
   SECTION("by a batch") {
     WriteBatch batch;
     batch.put(key, "new");
@@ -146,9 +153,8 @@ TEST_CASE("an exclusive scan refuses the writes of its own thread until it is go
     CHECK(error_of([&] { index.erase(key_of(1)); }) == ErrorCode::Busy);
     CHECK(error_of([&] { index.erase_range("a", "z"); }) == ErrorCode::Busy);
     CHECK(error_of([&] { index.write(batch); }) == ErrorCode::Busy);
-    CHECK(error_of([&] {
-            static_cast<void>(index.scan(isolated(Isolation::Exclusive)));
-          }) == ErrorCode::Busy);
+    CHECK(error_of([&] { static_cast<void>(index.scan(isolated(Isolation::Exclusive))); }) ==
+          ErrorCode::Busy);
     CHECK(index.get(key_of(1)).has_value());
     index.flush();
     index.compact();

@@ -27,7 +27,8 @@ class Model {
   void erase(std::string_view key) { entries_.erase(std::string(key)); }
   void erase_range(std::string_view from, std::string_view to) {
     if (!to.empty() && from >= to) return;
-    entries_.erase(entries_.lower_bound(from), to.empty() ? entries_.end() : entries_.lower_bound(to));
+    entries_.erase(entries_.lower_bound(from),
+                   to.empty() ? entries_.end() : entries_.lower_bound(to));
   }
   void erase_prefix(std::string_view prefix) {
     std::erase_if(entries_, [&](const auto& entry) { return entry.first.starts_with(prefix); });
@@ -96,9 +97,9 @@ template <typename Call>
 class Workload {
  public:
   enum class Shape { Short, Decimal, SharedPrefix, Binary, Ascending, Mixed };
-  static constexpr std::array<Shape, 6> kShapes = {Shape::Short,  Shape::Decimal,
+  static constexpr std::array<Shape, 6> kShapes = {Shape::Short,        Shape::Decimal,
                                                    Shape::SharedPrefix, Shape::Binary,
-                                                   Shape::Ascending, Shape::Mixed};
+                                                   Shape::Ascending,    Shape::Mixed};
 
   Workload(Shape shape, std::uint64_t seed) : shape_(shape), random_(seed) {}
   [[nodiscard]] std::uint64_t below(std::uint64_t bound) { return random_() % bound; }
