@@ -69,10 +69,10 @@ enum class Operation : std::uint8_t {
 
 // A call that is to fail.
 struct Fault {
-  std::optional<Operation> operation;  // None: any.
-  std::string name_part;               // The file's name contains it; for Rename, either name.
-  std::uint64_t nth = 0;               // Counted from 0 over the calls that match.
-  bool sticky = false;                 // So do all matching calls after the nth.
+  std::optional<Operation> operation = {};  // None: any.
+  std::string name_part = {};               // The file's name contains it; for Rename, either name.
+  std::uint64_t nth = 0;                    // Counted from 0 over the calls that match.
+  bool sticky = false;                      // So do all matching calls after the nth.
   // errno of the Error. 0: Map* return null, Read comes up short; not for other operations.
   int error_number = 5;  // EIO
   // Write: how many bytes are written before it fails. Read with error_number 0: how many are read.

@@ -269,9 +269,11 @@ std::optional<std::string> Engine::compact_step(std::string_view at, std::string
 }
 
 std::size_t Engine::segment_count(std::string_view from, std::string_view to) const {
+  if (!to.empty() && from >= to) return 0;
   const RouteMap& routes = *core_->routes;
   const std::size_t first = routes.index_of(from);
-  const std::size_t last = to.empty() ? routes.size() - 1 : routes.index_of(to);
+  std::size_t last = to.empty() ? routes.size() - 1 : routes.index_of(to);
+  if (last > first && routes.at(last)->lower() == to) --last;  // The end is exclusive.
   return last - first + 1;
 }
 

@@ -102,7 +102,7 @@ std::size_t BlockView::lower_bound(std::string_view key, Sequence at) const noex
 }
 
 FoundEntry BlockView::find(std::string_view key, Sequence at) const noexcept {
-  if (key.size() < prefix_size_ || std::memcmp(key.data(), prefix().data(), prefix_size_) != 0) {
+  if (!key.starts_with(prefix())) {
     return {};
   }
   const std::string_view suffix(key.data() + prefix_size_, key.size() - prefix_size_);

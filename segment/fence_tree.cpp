@@ -74,7 +74,8 @@ struct FenceTree::Find {
     const char* const prefix =
         tree.heap_ + tree.fence_offset((first_child + 1) << (level * kFanoutBits));
     const std::size_t size = std::min<std::size_t>(key.size(), node.prefix_size);
-    const int order = std::memcmp(key.data(), prefix, size);
+    // An empty key may have no bytes to point to.
+    const int order = size == 0 ? 0 : std::memcmp(key.data(), prefix, size);
     return order != 0 ? order : (size < node.prefix_size ? -1 : 0);
   }
 

@@ -22,6 +22,7 @@ namespace varve::tools {
 namespace {
 
 constexpr std::size_t kKeysPerGet = 256;
+constexpr int kDelKeysMax = 1 << 20;  // More than the system's command lines hold.
 
 struct GetArguments {
   std::string key, keys_file, format = "tsv";
@@ -225,11 +226,13 @@ int del_command(const Arguments& arguments, std::istream&, std::ostream& out, st
                    "error.");
   line.with_wait().with_writing();
   CLI::App& app = line.app();
-  app.add_option("KEY", del.keys);
+  // An option that allows extra arguments has values in brackets taken apart.
+  app.add_option("KEY", del.keys)->expected(0, kDelKeysMax)->allow_extra_args(false);
   CLI::Option* prefix = app.add_option("--prefix", del.prefix, "every key that begins so");
   app.add_option("--range", del.range, "every key from FROM on, up to but without TO")
       ->type_size(1)
-      ->expected(2);
+      ->expected(2)
+      ->allow_extra_args(false);
   app.add_flag("--all", del.all, "every key");
   app.add_flag("--dry-run", del.dry_run, "only counts what would be deleted");
   del.spelling.add_to(app, false);

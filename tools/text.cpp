@@ -308,8 +308,10 @@ std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {
 
 std::optional<std::string> nearest(std::string_view word,
                                    const std::vector<std::string>& candidates) {
+  constexpr std::size_t kWordSizeMin = 4;  // Of shorter ones every two are near.
+  if (word.size() < kWordSizeMin) return std::nullopt;
   std::optional<std::string> best;
-  std::size_t best_distance = 1 + std::max<std::size_t>(1, word.size() / 3);
+  std::size_t best_distance = 1 + std::max<std::size_t>(2, word.size() / 3);
   for (const std::string& candidate : candidates) {
     // Levenshtein's distance, row by row.
     std::vector<std::size_t> row(candidate.size() + 1);

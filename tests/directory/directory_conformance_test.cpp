@@ -114,8 +114,8 @@ TEST_CASE("a file of many write chunks is whole, whatever the sizes of the piece
     sink.append(rest);
   });
   CHECK((read(*directory, "large") == bytes));
-  directory->put_immutable("at once", [&](Sink& sink) { sink.append(bytes); });
-  CHECK((read(*directory, "at once") == bytes));
+  directory->put_immutable("at-once", [&](Sink& sink) { sink.append(bytes); });
+  CHECK((read(*directory, "at-once") == bytes));
 }
 
 TEST_CASE("a writer that throws leaves no file", "[directory]") {

@@ -39,7 +39,7 @@ TEST_CASE("what was not synced is lost or kept, as the policy says", "[directory
   SimulatedFileSystem disk;
   disk.plant("old", "durable");
   disk.open("old", true)->write(0, "DUR");
-  disk.create("new")->write(0, "bytes");
+  static_cast<void>(disk.create("new")->write(0, "bytes"));
 
   const auto worst = disk.after_reboot(kWorst);
   CHECK(contents(*worst, "old") == "durable");
@@ -90,9 +90,9 @@ TEST_CASE("mixed outcomes reach every legal combination of names and no other",
           "[directory][simulated]") {
   SimulatedFileSystem disk;
   disk.plant("a", "1");
-  disk.create("t");       // Alone, or
-  disk.rename("t", "u");  // only after the creation;
-  disk.remove("a");       // independent of both.
+  static_cast<void>(disk.create("t"));  // Alone, or
+  disk.rename("t", "u");                // only after the creation;
+  disk.remove("a");                     // independent of both.
   std::set<std::string> found;
   for (std::uint64_t seed = 0; seed < 200; ++seed) {
     std::string names;
@@ -146,7 +146,7 @@ TEST_CASE("what a file gained in size only may be zeros or garbage", "[directory
 
 TEST_CASE("the same seed gives the same outcome", "[directory][simulated]") {
   SimulatedFileSystem disk;
-  disk.create("a")->write(0, std::string(10'000, 'x'));
+  static_cast<void>(disk.create("a")->write(0, std::string(10'000, 'x')));
   for (const RebootPolicy& policy : reboot_policies(20)) {
     CHECK(disk.after_reboot(policy)->peek("a") == disk.after_reboot(policy)->peek("a"));
   }

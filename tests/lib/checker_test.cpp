@@ -214,6 +214,33 @@ TEST_CASE("a torn log tail is a warning with its place, a hole is damage", "[lib
   CHECK(finding->offset == records[records.size() - 2].offset);
 }
 
+TEST_CASE("logs that overlap or follow one that is being written are damage", "[lib][check]") {
+  Manifest manifest = image().manifest;
+  LogRecordEntry& first = manifest.logs.back();
+  const std::uint64_t next = first.number + 1;
+  const auto directory = test::directory_of(image().files);
+  const LogReport whole = check_directory_log(*directory, {}, {});
+  const auto check_with = [&](std::uint64_t sealed_end, Sequence first_sequence) {
+    first = {.number = first.number, .sealed_end = sealed_end, .synced_end = sealed_end};
+    Manifest changed = manifest;
+    changed.logs.push_back({.number = next});
+    changed.next_log_number = next + 1;
+    std::string log(kLogHeaderSize, '\0');
+    encode_log_header(
+        {.uuid = manifest.uuid, .number = next, .first_sequence = first_sequence, .boot_id = "b"},
+        log.data());
+    Files files = image().files;
+    files["MANIFEST"] = encode_manifest(changed);
+    files[log_file_name(next)] = log;
+    return deep_check(files);
+  };
+  CHECK(check_with(whole.size, whole.last_sequence + 1).sound());
+  CHECK(find(check_with(whole.size, whole.last_sequence).findings, log_file_name(next),
+             Severity::Damage) != nullptr);
+  CHECK(find(check_with(0, whole.last_sequence + 1).findings, "MANIFEST", Severity::Damage) !=
+        nullptr);
+}
+
 TEST_CASE("every live log record is handed out in order", "[lib][check]") {
   const auto directory = test::directory_of(image().files);
   std::uint64_t sequence = 0, operations = 0, count = 0, end = kLogHeaderSize;
@@ -332,25 +359,26 @@ TEST_CASE("links, pipes and directories are never opened", "[lib][check]") {
   const fs::path path = temporary.path() / "index";
   fs::create_directory(path);
   write_image(path);
-  const auto damaged = [&](const std::string& name) {
+  const auto found_as = [&](const std::string& name) {
     const CheckReport report = check(path, {.deep = true});
-    return find(report.findings, name, Severity::Damage) != nullptr;
+    const CheckFinding* finding = find(report.findings, name, Severity::Damage);
+    return finding == nullptr ? std::string("nothing") : finding->found;
   };
   for (const std::string& name : {std::string("MANIFEST"), main_name(), log_name()}) {
     const fs::path file = path / name;
     INFO(name);
     fs::rename(file, elsewhere);
     fs::create_symlink(elsewhere, file);  // To sound bytes.
-    CHECK(damaged(name));
+    CHECK(found_as(name) == "a symbolic link");
     fs::remove(file);
     REQUIRE(::mkfifo(file.c_str(), 0600) == 0);
-    CHECK(damaged(name));
+    CHECK(found_as(name) == "a special file");
     fs::remove(file);
     fs::create_directory(file);
-    CHECK(damaged(name));
+    CHECK(found_as(name) == "a directory");
     fs::remove(file);
     fs::create_hard_link(elsewhere, file);
-    CHECK(damaged(name));
+    CHECK(found_as(name) == "2 hard links");
     fs::remove(file);
     fs::rename(elsewhere, file);
   }

@@ -110,6 +110,8 @@ class Checker {
   void check_sleep(std::size_t number, const std::string& line) {
     static const std::regex kSleep("\\b(sleep_(for|until)|u?sleep|nanosleep)\\s*\\(");
     if (!file_.path.starts_with("tests/")) return;
+    // Its sleeps vary when the adversaries strike; nothing waits for them.
+    if (file_.path == "tests/directory/lock_race.cpp") return;
     std::smatch match;
     if (!std::regex_search(line, match, kSleep)) return;
     // A word within a comment or a literal is no call.

@@ -81,7 +81,7 @@ TEST_CASE_METHOD(Shell, "an index of another process is status 4, and --wait wai
             "exec 3>in 4<report; printf 'b\\t2\\n' >&3; read -r line <&4; "
             "$V get $D a --wait 0 2>err; first=$?; "
             "$V lock status $D >out; second=$?; "
-            "$V get $D b --wait 60s >waited & waiter=$!; exec 3>&-; wait $waiter; third=$?; "
+            "$V get $D b --wait 60s >waited 3>&- & waiter=$!; exec 3>&-; wait $waiter; third=$?; "
             "[[ $first-$second-$third == 4-4-0 ]]") == 0);
   CHECK(read("out").starts_with("held  pid "));
   CHECK(read("err").find("pid") != std::string::npos);

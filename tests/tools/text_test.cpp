@@ -95,6 +95,7 @@ TEST_CASE("the nearest word is suggested, a far one is not", "[tools][text]") {
   CHECK(nearest("--limt", {"--from", "--limit"}) == "--limit");
   CHECK(nearest("chekc", {"scan", "check"}) == "check");
   CHECK_FALSE(nearest("--colour", {"--from", "--limit"}));
+  CHECK_FALSE(nearest("-k", {"-h"}));  // All short ones are near to each other.
 }
 
 TEST_CASE("progress tells share, rate and time left where they are known", "[tools][progress]") {
