@@ -91,8 +91,8 @@ class LmdbEngine final : public Engine {
   void scan(std::string_view from, std::uint64_t limit, EntryCheck& check) override {
     begin_reading();
     MDB_val key_val = to_val(from), value_val;
-    int result = mdb_cursor_get(cursor_, &key_val, &value_val,
-                                from.empty() ? MDB_FIRST : MDB_SET_RANGE);
+    int result =
+        mdb_cursor_get(cursor_, &key_val, &value_val, from.empty() ? MDB_FIRST : MDB_SET_RANGE);
     for (; result == MDB_SUCCESS && limit > 0; --limit) {
       check(to_view(key_val), to_view(value_val));
       if (limit > 1) result = mdb_cursor_get(cursor_, &key_val, &value_val, MDB_NEXT);

@@ -82,8 +82,7 @@ class RocksDbEngine final : public Engine {
 
   bool get(std::string_view key, std::string_view& value) override {
     value_.Reset();
-    const rocksdb::Status status =
-        db_->Get({}, db_->DefaultColumnFamily(), to_slice(key), &value_);
+    const rocksdb::Status status = db_->Get({}, db_->DefaultColumnFamily(), to_slice(key), &value_);
     if (status.IsNotFound()) return false;
     require(status);
     value = to_view(value_);
@@ -129,10 +128,10 @@ class RocksDbEngine final : public Engine {
 
  private:
   bool busy() const {
-    for (const std::string* property :
-         {&rocksdb::DB::Properties::kMemTableFlushPending,
-          &rocksdb::DB::Properties::kNumRunningFlushes, &rocksdb::DB::Properties::kCompactionPending,
-          &rocksdb::DB::Properties::kNumRunningCompactions}) {
+    for (const std::string* property : {&rocksdb::DB::Properties::kMemTableFlushPending,
+                                        &rocksdb::DB::Properties::kNumRunningFlushes,
+                                        &rocksdb::DB::Properties::kCompactionPending,
+                                        &rocksdb::DB::Properties::kNumRunningCompactions}) {
       std::uint64_t count = 0;
       if (!db_->GetIntProperty(*property, &count)) {
         throw std::runtime_error("rocksdb: no property " + *property);
@@ -158,8 +157,9 @@ EngineKind rocksdb_engine() {
       std::to_string(ROCKSDB_PATCH) +
       "; write buffers 64 MiB, Bloom 10, hash index, no compression, cache of twice the data";
 #ifdef VARVE_BENCH_ROCKSDB_ASSERTS
-  configuration += "; THIS LIBRARY HAS ASSERTIONS COMPILED IN: 2-3 times slower than a release "
-                   "build, conclude nothing from it";
+  configuration +=
+      "; THIS LIBRARY HAS ASSERTIONS COMPILED IN: 2-3 times slower than a release "
+      "build, conclude nothing from it";
 #endif
   return {"rocksdb", configuration,
           [](const EngineSettings& settings) { return std::make_unique<RocksDbEngine>(settings); }};

@@ -20,14 +20,14 @@ std::string encode(const std::string& workload, const Measurement& m) {
   line.precision(17);
   line << "result " << workload << ' ' << m.operation_count << ' ' << m.wall_seconds << ' '
        << m.foreground_seconds << ' ' << m.cpu_seconds << ' ' << m.user_size << ' '
-       << m.written_size << ' ' << m.disk_size << ' ' << m.anonymous_size << ' '
-       << m.resident_size << '\n';
+       << m.written_size << ' ' << m.disk_size << ' ' << m.anonymous_size << ' ' << m.resident_size
+       << '\n';
   return line.str();
 }
 bool decode(std::istringstream& line, std::string& workload, Measurement& m) {
   return static_cast<bool>(line >> workload >> m.operation_count >> m.wall_seconds >>
-                           m.foreground_seconds >> m.cpu_seconds >> m.user_size >>
-                           m.written_size >> m.disk_size >> m.anonymous_size >> m.resident_size);
+                           m.foreground_seconds >> m.cpu_seconds >> m.user_size >> m.written_size >>
+                           m.disk_size >> m.anonymous_size >> m.resident_size);
 }
 
 struct CloseFile {

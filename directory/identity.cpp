@@ -19,8 +19,12 @@ std::string machine_boot_id() {
   return id;
 }
 
-std::string FileSystem::boot_id() const { return machine_boot_id(); }
-std::string Directory::boot_id() const { return machine_boot_id(); }
+std::string FileSystem::boot_id() const {
+  return machine_boot_id();
+}
+std::string Directory::boot_id() const {
+  return machine_boot_id();
+}
 
 std::string random_uuid() {
   std::array<std::uint8_t, 16> bytes{};

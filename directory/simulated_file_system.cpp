@@ -76,7 +76,7 @@ struct SimulatedFileSystem::Core {
       if (!other.empty()) step.append(" ").append(other);
       steps.push_back(std::move(step));
     }
-    ++call_counts[operation];
+    ++call_counts[static_cast<std::size_t>(operation)];
     const Fault* hit = nullptr;
     for (Planned& planned : faults) {
       const Fault& fault = planned.fault;
@@ -120,7 +120,7 @@ struct SimulatedFileSystem::Core {
   std::uint64_t boot = 0;
   std::uint64_t cut_at = ~std::uint64_t{0};
   std::vector<std::string> steps;
-  std::map<Operation, std::uint64_t> call_counts;
+  std::array<std::uint64_t, kOperationCount> call_counts{};  // By Operation.
   std::vector<Planned> faults;
   std::shared_ptr<LocalOwnership> ownership = std::make_shared<LocalOwnership>();
 };
@@ -305,8 +305,7 @@ void SimulatedFileSystem::clear_faults() {
 }
 std::uint64_t SimulatedFileSystem::call_count(Operation operation) const {
   const std::lock_guard lock(core_->mutex);
-  const auto found = core_->call_counts.find(operation);
-  return found == core_->call_counts.end() ? 0 : found->second;
+  return core_->call_counts.at(static_cast<std::size_t>(operation));
 }
 void SimulatedFileSystem::set_mappable(bool mappable) {
   const std::lock_guard lock(core_->mutex);

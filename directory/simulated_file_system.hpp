@@ -65,6 +65,7 @@ enum class Operation : std::uint8_t {
   MapReadable,
   MapWritable,
 };
+inline constexpr std::size_t kOperationCount = 15;
 [[nodiscard]] std::string_view to_string(Operation operation) noexcept;
 
 // A call that is to fail.

@@ -3,6 +3,8 @@
 
 namespace varve {
 
-std::string_view version() noexcept { return VARVE_VERSION_STRING; }
+std::string_view version() noexcept {
+  return VARVE_VERSION_STRING;
+}
 
 }  // namespace varve

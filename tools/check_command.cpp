@@ -24,13 +24,12 @@ std::string report_text(const CheckReport& report, const std::string& path, bool
       human_count(report.segment_count), human_count(report.run_count),
       human_count(report.log_record_count));
   for (const CheckFinding& finding : report.findings) text += finding_text(finding);
-  text += fmt::format("result: {}; {} verified{}, {}\n", verdict_text(report.findings),
-                      human_size(report.size),
-                      deep ? fmt::format(", {} blocks with {} entries",
-                                         human_count(report.block_count),
-                                         human_count(report.entry_count))
-                           : std::string(" (--deep reads every block)"),
-                      human_duration(elapsed));
+  text += fmt::format(
+      "result: {}; {} verified{}, {}\n", verdict_text(report.findings), human_size(report.size),
+      deep ? fmt::format(", {} blocks with {} entries", human_count(report.block_count),
+                         human_count(report.entry_count))
+           : std::string(" (--deep reads every block)"),
+      human_duration(elapsed));
   return text;
 }
 

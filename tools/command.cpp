@@ -23,7 +23,7 @@ constexpr std::array kCommands = {
     Command{"load", "puts the entries of a file or of the standard input", load_command},
     Command{"get", "prints a key's value, or those of many keys", get_command},
     Command{"put", "puts one entry", put_command},
-    Command{"del", "deletes keys, a range or a prefix", del_command},
+    Command{"del", "deletes a key, a range or a prefix", del_command},
     Command{"scan", "prints entries in key order", scan_command},
     Command{"dump", "prints all entries in a form that load reads", dump_command},
     Command{"stat", "shows segments, sizes and costs", stat_command},
@@ -42,7 +42,8 @@ std::string help_text() {
     text += fmt::format("  {:<8} {}\n", command.name, command.summary);
   }
   text +=
-      "\nexit status: 0 done, sound; 1 a negative answer (no such key, not locked); 2 damage found;\n"
+      "\nexit status: 0 done, sound; 1 a negative answer (no such key, not locked); 2 damage "
+      "found;\n"
       "             4 another process has the index; 64 wrong usage or input; 74 input/output\n"
       "             error, or no index there\n"
       "A FILE or VALUE of - is the standard input. Data goes to the standard output, all else to\n"

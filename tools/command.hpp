@@ -39,7 +39,8 @@ struct Command {
 [[nodiscard]] std::span<const Command> commands() noexcept;
 
 // `varve ARGUMENTS...`. Never throws.
-int run(const Arguments& arguments, std::istream& in, std::ostream& out, std::ostream& err) noexcept;
+int run(const Arguments& arguments, std::istream& in, std::ostream& out,
+        std::ostream& err) noexcept;
 
 CommandFunction load_command, get_command, put_command, del_command, scan_command, dump_command,
     stat_command, compact_command, check_command, lock_command, log_command, version_command;

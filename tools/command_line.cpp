@@ -19,8 +19,8 @@ std::size_t size_option(std::string_view option, const std::string& text, std::s
   if (text.empty()) return otherwise;
   const std::optional<std::uint64_t> size = parse_size(text);
   if (!size || *size > std::numeric_limits<std::size_t>::max()) {
-    throw UsageError(fmt::format("{}: a size such as 64MiB expected, {} found", option,
-                                 in_quotes(text)));
+    throw UsageError(
+        fmt::format("{}: a size such as 64MiB expected, {} found", option, in_quotes(text)));
   }
   return static_cast<std::size_t>(*size);
 }
@@ -29,14 +29,15 @@ Durability parse_durability(const std::string& text) {
   if (text == "buffered") return Durability::Buffered;
   if (text == "process") return Durability::Process;
   if (text == "synced") return Durability::Synced;
-  throw UsageError(fmt::format("--durability: buffered, process or synced expected, {} found",
-                               in_quotes(text)));
+  throw UsageError(
+      fmt::format("--durability: buffered, process or synced expected, {} found", in_quotes(text)));
 }
 
 Access parse_access(const std::string& text) {
   if (text == "bare") return Access::Bare;
   if (text == "synchronized") return Access::Synchronized;
-  throw UsageError(fmt::format("--access: bare or synchronized expected, {} found", in_quotes(text)));
+  throw UsageError(
+      fmt::format("--access: bare or synchronized expected, {} found", in_quotes(text)));
 }
 
 // CLI11 lists what it could not place, options and values alike, in its own order.

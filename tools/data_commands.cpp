@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <fstream>
 #include <istream>
@@ -22,7 +21,6 @@ namespace varve::tools {
 namespace {
 
 constexpr std::size_t kKeysPerGet = 256;
-constexpr int kDelKeysMax = 1 << 20;  // More than the system's command lines hold.
 
 struct GetArguments {
   std::string key, keys_file, format = "tsv";
@@ -108,8 +106,8 @@ SegmentIndex open_to_put(const CommandLine& line, std::ostream& err) {
 }
 
 struct DelArguments {
-  std::vector<std::string> keys, range;
-  std::string prefix;
+  std::vector<std::string> range;
+  std::string key, prefix;
   bool all = false, dry_run = false;
   Spelling spelling;
 };
@@ -120,14 +118,14 @@ struct DelRange {
   std::string from, to, prefix;
 };
 
-DelRange del_range(const DelArguments& del, bool has_prefix) {
-  const int kinds = (del.keys.empty() ? 0 : 1) + (del.range.empty() ? 0 : 1) +
-                    (has_prefix ? 1 : 0) + (del.all ? 1 : 0);
+DelRange del_range(const DelArguments& del, bool has_key, bool has_prefix) {
+  const int kinds =
+      (has_key ? 1 : 0) + (del.range.empty() ? 0 : 1) + (has_prefix ? 1 : 0) + (del.all ? 1 : 0);
   if (kinds != 1) {
-    throw UsageError("del: one of KEY..., --prefix P, --range FROM TO or --all expected");
+    throw UsageError("del: one of KEY, --prefix P, --range FROM TO or --all expected");
   }
   DelRange range;
-  range.given = del.keys.empty();
+  range.given = !has_key;
   if (has_prefix) {
     range.prefix = del.spelling.bytes(del.prefix, "--prefix");
     if (range.prefix.empty()) {
@@ -147,15 +145,16 @@ DelRange del_range(const DelArguments& del, bool has_prefix) {
   return range;
 }
 
-int print_what_del_would_do(const CommandLine& line, const std::vector<std::string>& keys,
-                            const DelRange& range, std::ostream& out) {
+int print_what_del_would_do(const CommandLine& line, const std::string& key, const DelRange& range,
+                            std::ostream& out) {
   const SegmentIndex index = SegmentIndex::open(line.directory(), line.read_options());
   std::uint64_t count = 0;
   if (range.given) {
     Cursor cursor = index.scan({.from = range.from, .to = range.to, .prefix = range.prefix});
     while (cursor.next()) ++count;
+  } else {
+    count = index.contains(key) ? 1 : 0;
   }
-  for (const std::string& key : keys) count += index.contains(key) ? 1 : 0;
   Output(out).finish_with(fmt::format("would delete {} entries\n", count));
   return kExitOk;
 }
@@ -222,12 +221,12 @@ int put_command(const Arguments& arguments, std::istream& in, std::ostream&, std
 int del_command(const Arguments& arguments, std::istream&, std::ostream& out, std::ostream&) {
   DelArguments del;
   CommandLine line("del",
-                   "Deletes keys, or every key of a range, at once. Deleting what is absent is no "
+                   "Deletes a key, or every key of a range, at once. Deleting what is absent is no "
                    "error.");
   line.with_wait().with_writing();
   CLI::App& app = line.app();
-  // An option that allows extra arguments has values in brackets taken apart.
-  app.add_option("KEY", del.keys)->expected(0, kDelKeysMax)->allow_extra_args(false);
+  // One key: CLI11 takes bracketed values apart where an option holds any number of them.
+  CLI::Option* key = app.add_option("KEY", del.key);
   CLI::Option* prefix = app.add_option("--prefix", del.prefix, "every key that begins so");
   app.add_option("--range", del.range, "every key from FROM on, up to but without TO")
       ->type_size(1)
@@ -237,20 +236,16 @@ int del_command(const Arguments& arguments, std::istream&, std::ostream& out, st
   app.add_flag("--dry-run", del.dry_run, "only counts what would be deleted");
   del.spelling.add_to(app, false);
   line.parse(arguments);
-  const DelRange range = del_range(del, prefix->count() > 0);
-  std::vector<std::string> keys;
-  for (const std::string& key : del.keys) keys.push_back(del.spelling.bytes(key, "KEY"));
-  if (del.dry_run) return print_what_del_would_do(line, keys, range, out);
-
-  WriteBatch batch;
-  for (const std::string& key : keys) batch.erase(key);
+  const DelRange range = del_range(del, key->count() > 0, prefix->count() > 0);
+  const std::string key_bytes = del.spelling.bytes(del.key, "KEY");
+  if (del.dry_run) return print_what_del_would_do(line, key_bytes, range, out);
   SegmentIndex index = SegmentIndex::open(line.directory(), line.write_options(false));
-  if (!range.prefix.empty()) {
+  if (!range.given) {
+    index.erase(key_bytes);
+  } else if (!range.prefix.empty()) {
     index.erase_prefix(range.prefix);
-  } else if (range.given) {
-    index.erase_range(range.from, range.to);
   } else {
-    index.write(batch);
+    index.erase_range(range.from, range.to);
   }
   index.close();
   return kExitOk;

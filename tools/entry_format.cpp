@@ -151,9 +151,8 @@ void EntryReader::parse_tsv_field(std::string_view text, std::size_t offset,
                                   std::string& to) const {
   std::size_t error_offset = 0;
   if (unescape(text, to, error_offset)) return;
-  refuse(offset + error_offset,
-         fmt::format("\\t \\n \\r \\\\ or \\xHH expected, {} found",
-                     in_quotes(text.substr(error_offset, 4))));
+  refuse(offset + error_offset, fmt::format("\\t \\n \\r \\\\ or \\xHH expected, {} found",
+                                            in_quotes(text.substr(error_offset, 4))));
 }
 
 void EntryReader::parse_json() {
@@ -211,9 +210,10 @@ void append_entry(std::string& to, EntryFormat format, std::string_view key,
       return;
     case EntryFormat::Nul:
       if (key.find('\0') != std::string_view::npos || value.find('\0') != std::string_view::npos) {
-        throw UsageError(fmt::format("the entry of key {} holds a zero byte, which the format nul "
-                                     "cannot tell from an end: use jsonl or tsv",
-                                     in_quotes(key)));
+        throw UsageError(
+            fmt::format("the entry of key {} holds a zero byte, which the format nul "
+                        "cannot tell from an end: use jsonl or tsv",
+                        in_quotes(key)));
       }
       to.append(key).push_back('\0');
       to.append(value).push_back('\0');

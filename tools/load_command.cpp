@@ -64,9 +64,10 @@ EntryFormat format_of(const LoadArguments& arguments) {
   if (arguments.file == "-") return EntryFormat::Tsv;
   const std::optional<EntryFormat> format = entry_format_of(arguments.file);
   if (format) return *format;
-  throw UsageError(fmt::format("{}: the name does not tell the format: give --format tsv, jsonl or "
-                               "nul",
-                               arguments.file));
+  throw UsageError(
+      fmt::format("{}: the name does not tell the format: give --format tsv, jsonl or "
+                  "nul",
+                  arguments.file));
 }
 
 // Reads entries and writes them, and tells what was acknowledged.
@@ -145,10 +146,11 @@ void add_options(CommandLine& line, LoadArguments& load) {
   line.with_wait().with_json("the summary as one JSON object").with_no_progress().with_writing();
   CLI::App& app = line.app();
   app.add_option("FILE", load.file, "what to load; - or none: the standard input");
-  app.add_option("--format", load.format,
-                 "tsv (key TAB value, with \\t \\n \\r \\\\ \\xHH), jsonl ({\"key\":..,"
-                 "\"value\":..}, or key_hex, value_hex) or nul (key NUL value NUL); default: by the "
-                 "file's extension, tsv for the standard input");
+  app.add_option(
+      "--format", load.format,
+      "tsv (key TAB value, with \\t \\n \\r \\\\ \\xHH), jsonl ({\"key\":..,"
+      "\"value\":..}, or key_hex, value_hex) or nul (key NUL value NUL); default: by the "
+      "file's extension, tsv for the standard input");
   app.add_option("--batch", load.batch, "entries per atomic write; default: 1");
   app.add_option("--report-every", load.report_every,
                  "prints \"acknowledged COUNT\" at once after so many entries");
@@ -203,11 +205,10 @@ int load_command(const Arguments& arguments, std::istream& in, std::ostream& out
     output.finish_with(summary.dump() + "\n");
   } else {
     output.finish_with(fmt::format("acknowledged {}\n", loader.acknowledged()));
-    err << fmt::format("loaded {} entries in {}{}\n", human_count(loader.acknowledged()),
-                       human_duration(progress.elapsed()),
-                       loader.skipped() == 0
-                           ? ""
-                           : fmt::format(", left out {} bad lines", loader.skipped()));
+    err << fmt::format(
+        "loaded {} entries in {}{}\n", human_count(loader.acknowledged()),
+        human_duration(progress.elapsed()),
+        loader.skipped() == 0 ? "" : fmt::format(", left out {} bad lines", loader.skipped()));
   }
   return kExitOk;
 }

@@ -97,8 +97,8 @@ int lock_command(const Arguments& arguments, std::istream&, std::ostream& out, s
 int version_command(const Arguments& arguments, std::istream&, std::ostream& out, std::ostream&) {
   const bool json = arguments.size() == 1 && arguments[0] == "--json";
   if (!arguments.empty() && !json) {
-    throw UsageError(fmt::format("version: only --json may follow, {} found",
-                                 in_quotes(arguments[0])));
+    throw UsageError(
+        fmt::format("version: only --json may follow, {} found", in_quotes(arguments[0])));
   }
   const std::string library(version());
   Output(out).finish_with(

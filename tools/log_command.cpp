@@ -72,11 +72,12 @@ void append_record_json(std::string& to, const LogRecordInfo& record) {
 std::string report_text(const LogReport& report) {
   std::string text;
   for (const CheckFinding& finding : report.findings) text += finding_text(finding);
-  return text + fmt::format("result: {}; {} log files, {} records, {} operations, {}, sequences {} "
-                            "to {}\n",
-                            verdict_text(report.findings), human_count(report.log_count),
-                            human_count(report.record_count), human_count(report.operation_count),
-                            human_size(report.size), report.first_sequence, report.last_sequence);
+  return text + fmt::format(
+                    "result: {}; {} log files, {} records, {} operations, {}, sequences {} "
+                    "to {}\n",
+                    verdict_text(report.findings), human_count(report.log_count),
+                    human_count(report.record_count), human_count(report.operation_count),
+                    human_size(report.size), report.first_sequence, report.last_sequence);
 }
 
 nlohmann::ordered_json report_json(const LogReport& report) {

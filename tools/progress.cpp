@@ -38,7 +38,8 @@ std::string progress_text(const ProgressState& state, const std::string& unit) {
                         human_count(static_cast<std::uint64_t>(rate)));
   }
   if (state.total > 0 && state.done > 0 && state.done < state.total) {
-    const double left = seconds * (static_cast<double>(state.total) / static_cast<double>(state.done) - 1);
+    const double left =
+        seconds * (static_cast<double>(state.total) / static_cast<double>(state.done) - 1);
     text += "  ETA " +
             human_duration(std::chrono::milliseconds(static_cast<std::int64_t>(left * 1000)));
   }

@@ -30,18 +30,19 @@ std::string summary_text(const Statistics& figures, const Options& options,
              fmt::format("{}, manifest edit {}, last sequence {}", figures.writer_epoch,
                          figures.manifest_edit, human_count(figures.last_sequence)));
   if (!options.key_codec.empty() || !options.value_codec.empty()) {
-    append_row(text, "codecs", fmt::format("keys {}, values {}", in_quotes(options.key_codec),
-                                           in_quotes(options.value_codec)));
+    append_row(text, "codecs",
+               fmt::format("keys {}, values {}", in_quotes(options.key_codec),
+                           in_quotes(options.value_codec)));
   }
   append_row(text, "segments", human_count(figures.segments.size()));
-  append_row(text, "runs",
-             fmt::format("{} ({} delta runs); at most {} in one segment",
-                         human_count(totals.run_count), human_count(totals.delta_run_count),
-                         totals.run_count_max));
-  append_row(text, "entries",
-             fmt::format("{} in runs, {} in memory (older versions and deletions included)",
-                         human_count(totals.run_entry_count),
-                         human_count(totals.memory_entry_count)));
+  append_row(
+      text, "runs",
+      fmt::format("{} ({} delta runs); at most {} in one segment", human_count(totals.run_count),
+                  human_count(totals.delta_run_count), totals.run_count_max));
+  append_row(
+      text, "entries",
+      fmt::format("{} in runs, {} in memory (older versions and deletions included)",
+                  human_count(totals.run_entry_count), human_count(totals.memory_entry_count)));
   append_row(text, "disk",
              fmt::format("{}: main runs {}, delta runs {}, log {}", human_size(figures.disk_size),
                          human_size(totals.main_runs_size), human_size(totals.delta_runs_size),
@@ -64,9 +65,9 @@ std::string summary_text(const Statistics& figures, const Options& options,
 }
 
 std::string segments_text(const Statistics& figures) {
-  std::string text = fmt::format("\n{:>8} {:>8} {:>11} {:>5} {:>11} {:>12} {:>11}  {}\n", "segment",
-                                 "version", "main run", "runs", "delta runs", "entries", "memory",
-                                 "first key");
+  std::string text =
+      fmt::format("\n{:>8} {:>8} {:>11} {:>5} {:>11} {:>12} {:>11}  {}\n", "segment", "version",
+                  "main run", "runs", "delta runs", "entries", "memory", "first key");
   for (const SegmentStatistics& segment : figures.segments) {
     text += fmt::format("{:>8} {:>8} {:>11} {:>5} {:>11} {:>12} {:>11}  {}\n", segment.id,
                         segment.version, human_size(segment.main_run_size),

@@ -101,7 +101,8 @@ refusals() {  # refusals PREFIX: what is not there is refused, and not silently 
   refused 'requested version "0.2"' -DCONSUMER_VERSION=0.2
   refused 'requested version "0.0"' -DCONSUMER_VERSION=0.0
   refused 'requested version "1.0"' -DCONSUMER_VERSION=1.0
-  refused 'no component "not_a_component"' -DCONSUMER_VERSION=0.1 -DCONSUMER_COMPONENTS=not_a_component
+  refused 'no component "not_a_component"' \
+    -DCONSUMER_VERSION=0.1 -DCONSUMER_COMPONENTS=not_a_component
 }
 
 symbols() {  # symbols PREFIX: a shared library shows what its headers mark, and no more.

@@ -6,6 +6,7 @@
 
 #include "tests/directory/child_process.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/error_of.hpp"
 #include "tests/support/temporary_directory.hpp"
 #include "varve/error.hpp"
 
@@ -15,18 +16,9 @@ namespace {
 namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 using test::ChildProcess;
+using test::error_of;
 using test::in_child;
 using test::TemporaryDirectory;
-
-ErrorCode code_of(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.code();
-  }
-  FAIL("no Error was thrown");
-  return ErrorCode::Io;
-}
 
 }  // namespace
 
@@ -52,7 +44,7 @@ TEST_CASE("a directory lock goes through its states", "[lib][lock]") {
   CHECK(lock_status(temporary.path()).state == LockState::LockedByUs);
   lock.lock(milliseconds{0});  // Held already, in this mode.
   CHECK(lock.try_lock());
-  CHECK(code_of([&] { lock.lock(milliseconds{0}, LockMode::Shared); }) ==
+  CHECK(error_of([&] { lock.lock(milliseconds{0}, LockMode::Shared); }) ==
         ErrorCode::InvalidArgument);
   lock.unlock();
   lock.unlock();
@@ -69,7 +61,7 @@ TEST_CASE("another directory lock of the process counts as somebody else", "[lib
   first.lock();
   CHECK(second.state() == LockState::LockedByOther);
   CHECK_FALSE(second.try_lock());
-  CHECK(code_of([&] { second.lock(milliseconds{5}); }) == ErrorCode::Locked);
+  CHECK(error_of([&] { second.lock(milliseconds{5}); }) == ErrorCode::Locked);
   CHECK_THROWS_WITH(second.lock(milliseconds{0}), Catch::Contains("held by this process, pid"));
   CHECK(in_child([&] { return DirectoryLock(temporary.path()).try_lock() ? 1 : 0; }) == 0);
   first.unlock();
@@ -107,7 +99,7 @@ TEST_CASE("moving a directory lock moves the ownership", "[lib][lock]") {
   {
     DirectoryLock second(std::move(first));
     CHECK(second.state() == LockState::LockedByUs);
-    CHECK(code_of([&] { first.lock(); }) == ErrorCode::Closed);
+    CHECK(error_of([&] { first.lock(); }) == ErrorCode::Closed);
   }
   CHECK(lock_status(temporary.path()).state == LockState::Unlocked);
 }
@@ -139,9 +131,10 @@ TEST_CASE("a forked child's directory lock throws at every call and unlocks noth
 
 TEST_CASE("a directory lock needs a directory", "[lib][lock]") {
   const TemporaryDirectory temporary;
-  CHECK(code_of([&] { DirectoryLock lock(temporary.path() / "absent"); }) == ErrorCode::NotFound);
+  CHECK(error_of([&] { DirectoryLock lock(temporary.path() / "absent"); }) == ErrorCode::NotFound);
   fs::create_symlink("nowhere", temporary.path() / "dangling");
-  CHECK(code_of([&] { DirectoryLock lock(temporary.path() / "dangling"); }) == ErrorCode::NotFound);
+  CHECK(error_of([&] { DirectoryLock lock(temporary.path() / "dangling"); }) ==
+        ErrorCode::NotFound);
   CHECK(lock_status(temporary.path() / "absent").state == LockState::NotInitialized);
 }
 

@@ -9,7 +9,6 @@
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
-#include <functional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -19,6 +18,8 @@
 #include "directory/ownership.hpp"
 #include "tests/directory/child_process.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/error_of.hpp"
+#include "tests/support/file_bytes.hpp"
 #include "tests/support/temporary_directory.hpp"
 #include "varve/error.hpp"
 
@@ -28,8 +29,11 @@ namespace {
 namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 using test::ChildProcess;
+using test::error_of;
 using test::in_child;
+using test::read_file;
 using test::TemporaryDirectory;
+using test::write_file;
 
 std::unique_ptr<Ownership> own(const fs::path& path, LockMode mode = LockMode::Exclusive,
                                milliseconds wait = milliseconds{0}) {
@@ -84,24 +88,6 @@ LockStatus status_in_child(const fs::path& path) {
   return status;
 }
 
-ErrorCode code_of(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.code();
-  }
-  FAIL("no Error was thrown");
-  return ErrorCode::Io;
-}
-
-void write_file(const fs::path& path, std::string_view bytes) {
-  std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
-}
-std::string read_file(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
 // The descriptors of this process that lead into `path`.
 std::vector<int> descriptors_into(const fs::path& path) {
   const std::string prefix = fs::canonical(path).string();
@@ -135,16 +121,16 @@ TEST_CASE("an exclusive owner excludes its own process and every other, until it
   owner->release();
   CHECK(other_process_tries(path) == kOwned);
   CHECK(try_own(path) == kOwned);
-  CHECK(code_of([&] { owner->verify(); }) == ErrorCode::Closed);
-  CHECK(code_of([&] { owner->set_phase(true, 1); }) == ErrorCode::Closed);
+  CHECK(error_of([&] { owner->verify(); }) == ErrorCode::Closed);
+  CHECK(error_of([&] { owner->set_phase(true, 1); }) == ErrorCode::Closed);
 }
 
 TEST_CASE("a refused second open in the owner's process leaves a third process excluded",
           "[directory][lock]") {
   const TemporaryDirectory temporary;
   auto owner = own(temporary.path());
-  REQUIRE(code_of([&] { (void)own(temporary.path()); }) == ErrorCode::Locked);
-  REQUIRE(code_of([&] { (void)own(temporary.path(), LockMode::Shared); }) == ErrorCode::Locked);
+  REQUIRE(error_of([&] { (void)own(temporary.path()); }) == ErrorCode::Locked);
+  REQUIRE(error_of([&] { (void)own(temporary.path(), LockMode::Shared); }) == ErrorCode::Locked);
   CHECK(other_process_tries(temporary.path()) == kRefused);
   owner->verify();
   owner->set_phase(true, 3);
@@ -403,9 +389,9 @@ TEST_CASE("a LOCK deleted or replaced under its owner gives the directory to nob
   CHECK(status.state == LockState::LockedByOther);
   REQUIRE(status.holder.has_value());
   CHECK(status.holder->pid == ::getpid());
-  CHECK(code_of([&] { owner->verify(); }) == ErrorCode::ReadOnly);
+  CHECK(error_of([&] { owner->verify(); }) == ErrorCode::ReadOnly);
   write_file(path / "LOCK", "");
-  CHECK(code_of([&] { owner->verify(); }) == ErrorCode::ReadOnly);
+  CHECK(error_of([&] { owner->verify(); }) == ErrorCode::ReadOnly);
 
   owner->release();
   auto next = own(path);
@@ -417,9 +403,9 @@ TEST_CASE("ownership that was lost once stays lost though LOCK comes back", "[di
   const TemporaryDirectory temporary;
   auto owner = own(temporary.path());
   fs::rename(temporary.path() / "LOCK", temporary.path() / "away");
-  CHECK(code_of([&] { owner->verify(); }) == ErrorCode::ReadOnly);
+  CHECK(error_of([&] { owner->verify(); }) == ErrorCode::ReadOnly);
   fs::rename(temporary.path() / "away", temporary.path() / "LOCK");
-  CHECK(code_of([&] { owner->verify(); }) == ErrorCode::ReadOnly);
+  CHECK(error_of([&] { owner->verify(); }) == ErrorCode::ReadOnly);
 }
 
 TEST_CASE("an owner whose directory lock was undone by a forked child notices it",
@@ -430,7 +416,7 @@ TEST_CASE("an owner whose directory lock was undone by a forked child notices it
     for (const int descriptor : descriptors_into(temporary.path())) ::flock(descriptor, LOCK_UN);
     return 0;
   });
-  CHECK(code_of([&] { owner->verify(); }) == ErrorCode::ReadOnly);
+  CHECK(error_of([&] { owner->verify(); }) == ErrorCode::ReadOnly);
 }
 
 TEST_CASE("left-over and forged records keep nobody out", "[directory][lock]") {
@@ -513,7 +499,7 @@ TEST_CASE("readers share, a writer and readers exclude each other", "[directory]
     CHECK(first->mode() == LockMode::Shared);
     first->verify();
     second->verify();
-    CHECK(code_of([&] { first->set_phase(true, 1); }) == ErrorCode::InvalidArgument);
+    CHECK(error_of([&] { first->set_phase(true, 1); }) == ErrorCode::InvalidArgument);
     CHECK(other_process_tries(path, LockMode::Shared) == kOwned);
     CHECK(other_process_tries(path) == kRefused);
     CHECK(try_own(path) == kRefused);
@@ -593,9 +579,9 @@ TEST_CASE("a wait of less than nothing is one attempt", "[directory][lock]") {
   const TemporaryDirectory temporary;
   auto owner = own(temporary.path());
   const auto begin = std::chrono::steady_clock::now();
-  CHECK(code_of([&] { (void)own(temporary.path(), LockMode::Exclusive, milliseconds{-5}); }) ==
+  CHECK(error_of([&] { (void)own(temporary.path(), LockMode::Exclusive, milliseconds{-5}); }) ==
         ErrorCode::Locked);
-  CHECK(code_of([&] { (void)own(temporary.path(), LockMode::Exclusive, milliseconds::min()); }) ==
+  CHECK(error_of([&] { (void)own(temporary.path(), LockMode::Exclusive, milliseconds::min()); }) ==
         ErrorCode::Locked);
   CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(5));
 }
@@ -652,7 +638,7 @@ TEST_CASE("a LOCK that is no plain file of its own is refused and never followed
     REQUIRE(::mkfifo((path / "LOCK").c_str(), 0600) == 0);
   }
   const bool existed = fs::exists(target);
-  CHECK(code_of([&] { (void)own(path); }) == ErrorCode::Corruption);
+  CHECK(error_of([&] { (void)own(path); }) == ErrorCode::Corruption);
   (void)posix_lock_status(path);
   CHECK(fs::exists(target) == existed);
   if (existed) CHECK(read_file(target) == "precious");
@@ -661,8 +647,8 @@ TEST_CASE("a LOCK that is no plain file of its own is refused and never followed
 TEST_CASE("creation makes the directory and LOCK for their owner only", "[directory][lock]") {
   const TemporaryDirectory temporary;
   const fs::path path = temporary.path() / "orders";
-  CHECK(code_of([&] { (void)own(path / "deeper"); }) == ErrorCode::NotFound);
-  CHECK(code_of([&] { (void)try_own(path); }) == ErrorCode::NotFound);
+  CHECK(error_of([&] { (void)own(path / "deeper"); }) == ErrorCode::NotFound);
+  CHECK(error_of([&] { (void)try_own(path); }) == ErrorCode::NotFound);
   CHECK_FALSE(fs::exists(path));
   own(path)->release();
   struct ::stat found {};
@@ -673,7 +659,7 @@ TEST_CASE("creation makes the directory and LOCK for their owner only", "[direct
 
   const fs::path empty = temporary.path() / "empty";
   fs::create_directory(empty);
-  CHECK(code_of([&] { (void)try_own(empty); }) == ErrorCode::NotFound);
+  CHECK(error_of([&] { (void)try_own(empty); }) == ErrorCode::NotFound);
   CHECK(fs::is_empty(empty));
   write_file(empty / "MANIFEST", "");
   CHECK(try_own(empty, LockMode::Shared) == kOwned);

@@ -8,6 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -18,6 +19,8 @@
 #include "directory/directory.hpp"
 #include "directory/mapping.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/error_of.hpp"
+#include "tests/support/file_bytes.hpp"
 #include "tests/support/temporary_directory.hpp"
 #include "varve/error.hpp"
 
@@ -26,24 +29,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-template <typename Call>
-Error error_of(Call&& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error;
-  }
-  FAIL("an Error was expected");
-  return Error(ErrorCode::Io, "");
-}
+using test::read_file;
+using test::thrown_by;
+using test::write_file;
 
-void write_file(const fs::path& path, std::string_view bytes) {
-  std::ofstream(path, std::ios::binary) << bytes;
-}
-std::string read_file(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
 void put(Directory& directory, std::string_view name, std::string_view bytes) {
   directory.put_immutable(name, [&](Sink& sink) { sink.append(bytes); });
 }
@@ -79,16 +68,16 @@ TEST_CASE("what is planted under a data file's name is Corruption, and never tou
   const auto directory = make_posix_directory(inside);
   const std::string_view name = "main-1-1.varve";
 
-  CHECK(error_of([&] { static_cast<void>(directory->open(name)); }).code() ==
+  CHECK(thrown_by([&] { static_cast<void>(directory->open(name)); }).code() ==
         ErrorCode::Corruption);
-  CHECK(error_of([&] { static_cast<void>(directory->read_all(name, 99)); }).code() ==
+  CHECK(thrown_by([&] { static_cast<void>(directory->read_all(name, 99)); }).code() ==
         ErrorCode::Corruption);
-  CHECK(error_of([&] { directory->punch(name, 0, 1); }).code() == ErrorCode::Corruption);
-  CHECK(error_of([&] { static_cast<void>(directory->recycle_log(name, "log-2", 10)); }).code() ==
+  CHECK(thrown_by([&] { directory->punch(name, 0, 1); }).code() == ErrorCode::Corruption);
+  CHECK(thrown_by([&] { static_cast<void>(directory->recycle_log(name, "log-2", 10)); }).code() ==
         ErrorCode::Corruption);
   // It holds the name, so nothing is created there.
-  CHECK(error_of([&] { put(*directory, name, "bytes"); }).code() == ErrorCode::AlreadyExists);
-  CHECK(error_of([&] { static_cast<void>(directory->create_log(name, 10)); }).code() ==
+  CHECK(thrown_by([&] { put(*directory, name, "bytes"); }).code() == ErrorCode::AlreadyExists);
+  CHECK(thrown_by([&] { static_cast<void>(directory->create_log(name, 10)); }).code() ==
         ErrorCode::AlreadyExists);
   const auto entries = directory->list();
   REQUIRE(entries.size() == 1);
@@ -131,7 +120,7 @@ TEST_CASE("a directory under a tmp file's name is an error that names it", "[dir
   const test::TemporaryDirectory temporary;
   fs::create_directory(temporary.path() / "a.tmp");
   const auto directory = make_posix_directory(temporary.path());
-  const Error error = error_of([&] { put(*directory, "a", "bytes"); });
+  const Error error = thrown_by([&] { put(*directory, "a", "bytes"); });
   CHECK(error.code() == ErrorCode::Io);
   CHECK(error.path() == temporary.path() / "a.tmp");
 }
@@ -195,20 +184,20 @@ TEST_CASE("a directory may be named before it exists", "[directory][posix]") {
   const test::TemporaryDirectory temporary;
   const fs::path path = temporary.path() / "later";
   const auto directory = make_posix_directory(path);
-  CHECK(error_of([&] { static_cast<void>(directory->list()); }).code() == ErrorCode::NotFound);
+  CHECK(thrown_by([&] { static_cast<void>(directory->list()); }).code() == ErrorCode::NotFound);
   CHECK_FALSE(fs::exists(path));
   fs::create_directory(path);
   CHECK(directory->list().empty());
   write_file(temporary.path() / "file", "");
   const auto not_one = make_posix_directory(temporary.path() / "file");
-  CHECK(error_of([&] { static_cast<void>(not_one->list()); }).code() == ErrorCode::NotFound);
+  CHECK(thrown_by([&] { static_cast<void>(not_one->list()); }).code() == ErrorCode::NotFound);
 }
 
 TEST_CASE("an error carries errno, the path, the operation and its reason",
           "[directory][posix][error]") {
   const test::TemporaryDirectory temporary;
   PosixFileSystem file_system(temporary.path());
-  const Error error = error_of([&] { static_cast<void>(file_system.open("absent", false)); });
+  const Error error = thrown_by([&] { static_cast<void>(file_system.open("absent", false)); });
   CHECK(error.code() == ErrorCode::NotFound);
   CHECK(error.system() == std::error_code(ENOENT, std::generic_category()));
   CHECK(error.path() == temporary.path() / "absent");
@@ -225,7 +214,7 @@ TEST_CASE("a file that shrank under an open handle reads as Corruption", "[direc
   std::string out(4, '\0');
   file->read(1, out);
   CHECK(out == "1234");
-  CHECK(error_of([&] { file->read(3, out); }).code() == ErrorCode::Corruption);
+  CHECK(thrown_by([&] { file->read(3, out); }).code() == ErrorCode::Corruption);
 }
 
 TEST_CASE("a log's blocks are allocated before it is mapped", "[directory][posix][log]") {
@@ -338,11 +327,11 @@ TEST_CASE("interrupted and short system calls are completed", "[directory][posix
   CHECK(out.substr(0, 4) == "6789");
   CHECK(read_up_to(short_read, 9, 10, out, "f") == 0);
   CHECK(read_up_to(short_read, 9, ~std::uint64_t{0}, out, "f") == 0);
-  CHECK(error_of([&] { static_cast<void>(read_up_to(failing_read, 9, 0, out, "f")); }).code() ==
+  CHECK(thrown_by([&] { static_cast<void>(read_up_to(failing_read, 9, 0, out, "f")); }).code() ==
         ErrorCode::Io);
-  CHECK(error_of([&] { write_all(failing_write, 9, 0, "x", "f"); }).code() == ErrorCode::NoSpace);
+  CHECK(thrown_by([&] { write_all(failing_write, 9, 0, "x", "f"); }).code() == ErrorCode::NoSpace);
   medium.stuck = true;
-  CHECK(error_of([&] { write_all(short_write, 9, 0, "x", "f"); }).code() == ErrorCode::Io);
+  CHECK(thrown_by([&] { write_all(short_write, 9, 0, "x", "f"); }).code() == ErrorCode::Io);
 }
 
 }  // namespace

@@ -8,10 +8,13 @@
 
 #include "directory/directory.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/error_of.hpp"
 #include "varve/error.hpp"
 
 namespace varve::directory {
 namespace {
+
+using test::error_of;
 
 using Data = RebootPolicy::Data;
 using Names = RebootPolicy::Names;
@@ -22,17 +25,6 @@ constexpr RebootPolicy kBest = {.data = Data::Kept, .names = Names::Kept};
 
 std::string contents(const SimulatedFileSystem& disk, std::string_view name) {
   return disk.peek(name).value_or("(absent)");
-}
-
-template <typename Call>
-ErrorCode code_of(Call&& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.code();
-  }
-  FAIL("an Error was expected");
-  return {};
 }
 
 TEST_CASE("what was not synced is lost or kept, as the policy says", "[directory][simulated]") {
@@ -217,12 +209,12 @@ TEST_CASE("a planned fault hits the nth matching call, once or from then on",
   other->write(0, "x");
   file->write(0, "aaaa");
   CHECK(disk.fired(fault) == 0);
-  CHECK(code_of([&] { file->write(0, "bbbb"); }) == ErrorCode::NoSpace);
+  CHECK(error_of([&] { file->write(0, "bbbb"); }) == ErrorCode::NoSpace);
   CHECK(contents(disk, "log-1") == "bbaa");
   CHECK(disk.fired(fault) == 1);
   other->write(0, "y");
   if (sticky) {
-    CHECK(code_of([&] { file->write(0, "cccc"); }) == ErrorCode::NoSpace);
+    CHECK(error_of([&] { file->write(0, "cccc"); }) == ErrorCode::NoSpace);
     CHECK(disk.fired(fault) == 2);
   } else {
     file->write(0, "cccc");
@@ -241,15 +233,15 @@ TEST_CASE("any operation can be made to fail, with any errno", "[directory][simu
     disk.add_fault({.operation = operation, .error_number = error});
   };
   fail_next(Operation::Sync, EIO);
-  CHECK(code_of([&] { file->sync(); }) == ErrorCode::Io);
+  CHECK(error_of([&] { file->sync(); }) == ErrorCode::Io);
   fail_next(Operation::SyncDirectory, EDQUOT);
-  CHECK(code_of([&] { disk.sync(); }) == ErrorCode::NoSpace);
+  CHECK(error_of([&] { disk.sync(); }) == ErrorCode::NoSpace);
   fail_next(Operation::Rename, EROFS);
-  CHECK(code_of([&] { disk.rename("a", "b"); }) == ErrorCode::ReadOnly);
+  CHECK(error_of([&] { disk.rename("a", "b"); }) == ErrorCode::ReadOnly);
   fail_next(Operation::Open, EMFILE);
-  CHECK(code_of([&] { static_cast<void>(disk.open("a", false)); }) == ErrorCode::Io);
+  CHECK(error_of([&] { static_cast<void>(disk.open("a", false)); }) == ErrorCode::Io);
   fail_next(Operation::List, EIO);
-  CHECK(code_of([&] { static_cast<void>(disk.list()); }) == ErrorCode::Io);
+  CHECK(error_of([&] { static_cast<void>(disk.list()); }) == ErrorCode::Io);
   fail_next(Operation::MapWritable, 0);
   CHECK(file->map_writable() == nullptr);
   CHECK(file->map_writable() != nullptr);

@@ -4,7 +4,6 @@
 
 #include <cerrno>
 #include <filesystem>
-#include <fstream>
 #include <iterator>
 #include <memory>
 #include <optional>
@@ -18,6 +17,7 @@
 #include "lib/manifest.hpp"
 #include "lib/segment_index_access.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/file_bytes.hpp"
 #include "tests/support/model.hpp"
 #include "tests/support/temporary_directory.hpp"
 #include "tests/support/tiny_options.hpp"
@@ -31,14 +31,6 @@ using directory::Fault;
 using directory::Operation;
 using directory::SimulatedFileSystem;
 using internal::SegmentIndexAccess;
-
-std::string read_file(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-void write_file(const fs::path& path, std::string_view bytes) {
-  std::ofstream(path, std::ios::binary) << bytes;
-}
 
 // The code and the file name of the Error that opening throws.
 struct Refusal {

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <fstream>
 #include <iterator>
 #include <stdexcept>
 #include <string>
@@ -16,13 +15,18 @@
 #include "directory/simulated_file_system.hpp"
 #include "tests/lib/store_image.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/error_of.hpp"
+#include "tests/support/file_bytes.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 namespace varve::internal {
 namespace {
 
 namespace fs = std::filesystem;
+using test::error_of;
 using test::Files;
+using test::read_file;
+using test::write_file;
 
 const test::StoreImage& image() {
   return test::store_image();
@@ -50,25 +54,6 @@ std::size_t count(const CheckReport& report, Severity severity) {
                     [&](const CheckFinding& finding) { return finding.severity == severity; }));
 }
 
-template <typename Call>
-ErrorCode code_of(Call call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.code();
-  }
-  FAIL("no Error");
-  return {};
-}
-
-void write_file(const fs::path& path, std::string_view bytes) {
-  std::ofstream(path, std::ios::binary)
-      .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-}
-std::string read_file(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
 void write_image(const fs::path& directory) {
   for (const auto& [name, bytes] : image().files) write_file(directory / name, bytes);
 }
@@ -137,7 +122,7 @@ TEST_CASE("a clean close leaves nothing to report", "[lib][check]") {
   const fs::path path = temporary.path() / "index";
   auto index = SegmentIndex::open(path, test::image_options());
   for (int i = 0; i < 300; ++i) index.put(test::image_key(i), test::image_value(i, 1));
-  CHECK(code_of([&] { static_cast<void>(check(path, {.lock_wait = {}})); }) == ErrorCode::Locked);
+  CHECK(error_of([&] { static_cast<void>(check(path, {.lock_wait = {}})); }) == ErrorCode::Locked);
   index.close();
   CHECK(check(path, {.deep = true}).findings.empty());
   CHECK(check_log(path).findings.empty());
@@ -146,14 +131,14 @@ TEST_CASE("a clean close leaves nothing to report", "[lib][check]") {
 TEST_CASE("where there is no index there is nothing to check", "[lib][check]") {
   const test::TemporaryDirectory temporary;
   const auto refusal = [](const fs::path& path) {
-    return code_of([&] { static_cast<void>(check(path)); });
+    return error_of([&] { static_cast<void>(check(path)); });
   };
   CHECK(refusal(temporary.path()) == ErrorCode::NotFound);
   CHECK(refusal(temporary.path() / "absent") == ErrorCode::NotFound);
   write_file(temporary.path() / "notes.txt", "x");
   CHECK(refusal(temporary.path()) == ErrorCode::NotFound);
-  CHECK(code_of([&] { check_log(temporary.path()); }) == ErrorCode::NotFound);
-  CHECK(code_of([&] { static_cast<void>(check(temporary.path() / "notes.txt")); }) ==
+  CHECK(error_of([&] { check_log(temporary.path()); }) == ErrorCode::NotFound);
+  CHECK(error_of([&] { static_cast<void>(check(temporary.path() / "notes.txt")); }) ==
         ErrorCode::NotFound);
 }
 
@@ -424,7 +409,7 @@ TEST_CASE("a read that the medium refuses is a finding with its reason", "[lib][
         CHECK(report.run_count >= 8);  // The others are looked at all the same.
     }
   }
-  CHECK(code_of([&] { static_cast<void>(check_with_fault("", Operation::List)); }) ==
+  CHECK(error_of([&] { static_cast<void>(check_with_fault("", Operation::List)); }) ==
         ErrorCode::Io);
 }
 

@@ -8,6 +8,7 @@
 #include <type_traits>
 
 #include "tests/support/catch.hpp"
+#include "tests/support/error_of.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 namespace {
@@ -17,6 +18,7 @@ using varve::Error;
 using varve::ErrorCode;
 using varve::SegmentIndex;
 using varve::TypedIndex;
+using varve::test::thrown_by;
 
 using Numbers = TypedIndex<std::int64_t, std::string>;
 using Orders = TypedIndex<std::tuple<std::string, std::uint32_t>, double>;
@@ -32,15 +34,6 @@ auto collect_keys(Range cursor) {
   std::vector<decltype(Range::Entry::first)> keys;
   for (const auto& [key, value] : cursor) keys.push_back(key);
   return keys;
-}
-template <class Function>
-Error error_of(Function function) {
-  try {
-    function();
-  } catch (const Error& error) {
-    return error;
-  }
-  throw std::logic_error("no Error was thrown");
 }
 bool mentions(const Error& error, std::string_view text) {
   return std::string_view(error.what()).find(text) != std::string_view::npos;
@@ -133,7 +126,7 @@ TEST_CASE("an end bound that encodes to no bytes is the start of everything, not
 TEST_CASE("the empty string is refused as a key", "[lib][typed_index]") {
   using Texts = TypedIndex<std::string, std::string>;
   Texts index = Texts::open_in_memory();
-  CHECK(error_of([&] { index.put("", "value"); }).code() == ErrorCode::InvalidArgument);
+  CHECK(thrown_by([&] { index.put("", "value"); }).code() == ErrorCode::InvalidArgument);
   index.put("key", "");
   CHECK(index.get("key") == "");
 }
@@ -183,21 +176,21 @@ TEST_CASE("an index keeps its codec names and refuses others, naming both",
   const varve::test::TemporaryDirectory directory;
   const auto path = directory.path() / "index";
   { Numbers::open(path).put(1, "one"); }
-  const Error by_key = error_of([&] { (void)TypedIndex<std::string, std::string>::open(path); });
+  const Error by_key = thrown_by([&] { (void)TypedIndex<std::string, std::string>::open(path); });
   CHECK(by_key.code() == ErrorCode::Mismatch);
   CHECK(mentions(by_key, "i64"));
   CHECK(mentions(by_key, "str"));
-  const Error by_value = error_of([&] { (void)TypedIndex<std::int64_t, double>::open(path); });
+  const Error by_value = thrown_by([&] { (void)TypedIndex<std::int64_t, double>::open(path); });
   CHECK(by_value.code() == ErrorCode::Mismatch);
   CHECK(mentions(by_value, "f64"));
   SegmentIndex bytes = SegmentIndex::open(path);
   using Unsigned = TypedIndex<std::uint64_t, std::string>;
-  const Error over_bytes = error_of([&] { Unsigned typed(bytes); });
+  const Error over_bytes = thrown_by([&] { Unsigned typed(bytes); });
   CHECK(over_bytes.code() == ErrorCode::Mismatch);
   CHECK(mentions(over_bytes, "i64"));
   CHECK(mentions(over_bytes, "u64"));
   CHECK(over_bytes.path() == path);
-  const Error other_values = error_of([&] { TypedIndex<std::int64_t, bool> typed(bytes); });
+  const Error other_values = thrown_by([&] { TypedIndex<std::int64_t, bool> typed(bytes); });
   CHECK(other_values.code() == ErrorCode::Mismatch);
   CHECK(mentions(other_values, "its values were written by codec str"));
   CHECK(mentions(other_values, "codec bool"));
@@ -224,7 +217,7 @@ TEST_CASE("the first typed handle names the codecs of an index that has none",
     CHECK(bytes.options().key_codec == "i64");
     CHECK(bytes.options().value_codec == "str");
   }
-  CHECK(error_of([&] { (void)Orders::open(path); }).code() == ErrorCode::Mismatch);
+  CHECK(thrown_by([&] { (void)Orders::open(path); }).code() == ErrorCode::Mismatch);
   CHECK(Numbers::open(path).get(1) == "one");
 }
 
@@ -234,15 +227,15 @@ TEST_CASE("bytes that a codec refuses are reported with the key and the codec",
   SegmentIndex bytes = SegmentIndex::open_in_memory();
   const Integers typed(bytes);
   bytes.put("\x01\x02", "abc");
-  const Error by_value = error_of([&] { (void)typed.get(0x0102); });
+  const Error by_value = thrown_by([&] { (void)typed.get(0x0102); });
   CHECK(by_value.code() == ErrorCode::Corruption);
   CHECK(mentions(by_value, "value of key 0102 as u32: codec u32: 4 bytes expected, 3 found"));
   const std::vector<std::uint16_t> keys = {0x0102};
-  CHECK(error_of([&] { (void)typed.multi_get(keys); }).code() == ErrorCode::Corruption);
-  CHECK(error_of([&] { (void)collect(typed.scan()); }).code() == ErrorCode::Corruption);
+  CHECK(thrown_by([&] { (void)typed.multi_get(keys); }).code() == ErrorCode::Corruption);
+  CHECK(thrown_by([&] { (void)collect(typed.scan()); }).code() == ErrorCode::Corruption);
   bytes.put("\x01\x02", "abcd");
   bytes.put("\x01\x02\x03", "abcd");
-  const Error by_key = error_of([&] { (void)collect(typed.scan()); });
+  const Error by_key = thrown_by([&] { (void)collect(typed.scan()); });
   CHECK(mentions(by_key, "key 010203 as u16: codec u16: 2 bytes expected, 3 found"));
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "tests/support/catch.hpp"
+#include "tests/support/error_of.hpp"
 #include "varve/error.hpp"
 
 namespace varve::internal {
@@ -136,17 +137,6 @@ Read read(const Directory& directory, std::uint64_t number, LogRecordEntry entry
   return result;
 }
 
-template <typename Call>
-ErrorCode failure(const Call& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.code();
-  }
-  FAIL("it did not fail");
-  return ErrorCode::Closed;
-}
-
 TEST_CASE("what was appended is in the file at once", "[lib][write_log]") {
   FaultyDirectory directory;
   WriteLog log(directory, kUuid, kFileSize);
@@ -248,13 +238,14 @@ TEST_CASE("after a failed sync nothing is written or synced any more", "[lib][wr
   log.append_operation(1, OperationKind::Put, "k", "v");
   const std::uint64_t synced_end = log.live().back().synced_end;
   directory.faults.fail_sync = true;
-  CHECK(failure([&] { log.sync(); }) == ErrorCode::Io);
+  CHECK(test::error_of([&] { log.sync(); }) == ErrorCode::Io);
   directory.faults.fail_sync = false;  // The kernel would say "done" now, and lie.
   directory.faults.sync_count = 0;
-  CHECK(failure([&] { log.sync(); }) == ErrorCode::Io);
-  CHECK(failure([&] { log.append_operation(2, OperationKind::Put, "k", "w"); }) == ErrorCode::Io);
-  CHECK(failure([&] { log.append(2, ""); }) == ErrorCode::Io);
-  CHECK(failure([&] { log.rotate(2, 3, 0); }) == ErrorCode::Io);
+  CHECK(test::error_of([&] { log.sync(); }) == ErrorCode::Io);
+  CHECK(test::error_of([&] { log.append_operation(2, OperationKind::Put, "k", "w"); }) ==
+        ErrorCode::Io);
+  CHECK(test::error_of([&] { log.append(2, ""); }) == ErrorCode::Io);
+  CHECK(test::error_of([&] { log.rotate(2, 3, 0); }) == ErrorCode::Io);
   CHECK(directory.faults.sync_count == 0);
   CHECK(log.live().back().synced_end == synced_end);
   CHECK(read(directory, 1).sequences == std::vector<Sequence>{1});
@@ -265,10 +256,12 @@ TEST_CASE("a record that could not be published poisons the log", "[lib][write_l
   WriteLog log(directory, kUuid, kFileSize);
   log.rotate(1, 1, 0);
   directory.faults.fail_publish = true;
-  CHECK(failure([&] { log.append_operation(1, OperationKind::Put, "k", "v"); }) == ErrorCode::Io);
+  CHECK(test::error_of([&] { log.append_operation(1, OperationKind::Put, "k", "v"); }) ==
+        ErrorCode::Io);
   directory.faults.fail_publish = false;
-  CHECK(failure([&] { log.append_operation(2, OperationKind::Put, "k", "v"); }) == ErrorCode::Io);
-  CHECK(failure([&] { log.sync(); }) == ErrorCode::Io);
+  CHECK(test::error_of([&] { log.append_operation(2, OperationKind::Put, "k", "v"); }) ==
+        ErrorCode::Io);
+  CHECK(test::error_of([&] { log.sync(); }) == ErrorCode::Io);
 }
 
 TEST_CASE("a rotation without space changes nothing and may be tried again",
@@ -278,7 +271,7 @@ TEST_CASE("a rotation without space changes nothing and may be tried again",
   log.rotate(1, 1, 0);
   log.append_operation(1, OperationKind::Put, "k", "v");
   directory.faults.fail_create = true;
-  CHECK(failure([&] { log.rotate(2, 2, 0); }) == ErrorCode::NoSpace);
+  CHECK(test::error_of([&] { log.rotate(2, 2, 0); }) == ErrorCode::NoSpace);
   CHECK(log.live().size() == 1);
   CHECK(log.live().back().sealed_end == 0);
   log.append_operation(2, OperationKind::Put, "k", "w");
@@ -294,11 +287,11 @@ TEST_CASE("a new file whose header could not be synced is gone, and the log pois
   FaultyDirectory directory;
   WriteLog log(directory, kUuid, kFileSize);
   directory.faults.fail_sync = true;
-  CHECK(failure([&] { log.rotate(1, 1, 0); }) == ErrorCode::Io);
+  CHECK(test::error_of([&] { log.rotate(1, 1, 0); }) == ErrorCode::Io);
   directory.faults.fail_sync = false;
   CHECK(directory.names().empty());
   CHECK(log.live().empty());
-  CHECK(failure([&] { log.rotate(2, 1, 0); }) == ErrorCode::Io);
+  CHECK(test::error_of([&] { log.rotate(2, 1, 0); }) == ErrorCode::Io);
 }
 
 TEST_CASE("files are released up to the checkpoint, but never the current one",

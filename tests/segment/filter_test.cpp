@@ -9,18 +9,13 @@
 
 #include "directory/bytes.hpp"
 #include "directory/checksum.hpp"
+#include "tests/segment/simd_levels.hpp"
 #include "tests/support/catch.hpp"
 
 namespace varve::segment {
 namespace {
 
-std::vector<SimdLevel> levels_here() {
-  std::vector<SimdLevel> levels;
-  for (int level = 0; level <= static_cast<int>(simd_level()); ++level) {
-    levels.push_back(static_cast<SimdLevel>(level));
-  }
-  return levels;
-}
+using test::levels_here;
 
 // Hashes of the decimal numbers from `first` on.
 std::vector<std::uint64_t> hashes_of_numbers(std::uint64_t first, std::size_t count) {

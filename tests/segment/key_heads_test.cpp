@@ -6,18 +6,13 @@
 #include <string>
 #include <vector>
 
+#include "tests/segment/simd_levels.hpp"
 #include "tests/support/catch.hpp"
 
 namespace varve::segment {
 namespace {
 
-std::vector<SimdLevel> levels_here() {
-  std::vector<SimdLevel> levels;
-  for (int level = 0; level <= static_cast<int>(simd_level()); ++level) {
-    levels.push_back(static_cast<SimdLevel>(level));
-  }
-  return levels;
-}
+using test::levels_here;
 
 // Exactly as large as the format says, so that address sanitizers see a read past the padding; at
 // an odd address, as a block in a buffer may give it.

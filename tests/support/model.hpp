@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "varve/error.hpp"
+#include "tests/support/error_of.hpp"
 #include "varve/segment_index.hpp"
 
 namespace varve::test {
@@ -80,17 +80,6 @@ class Model {
     if (found[i].second != expected[i].second) return at + "wrong value of key " + found[i].first;
   }
   return {};
-}
-
-// The code of the Error that `call` throws; nullopt: none.
-template <typename Call>
-[[nodiscard]] std::optional<ErrorCode> error_of(Call&& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.code();
-  }
-  return std::nullopt;
 }
 
 // Keys and values of one shape, from a seed. Few enough keys that writes meet each other.

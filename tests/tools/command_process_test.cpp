@@ -25,8 +25,8 @@ struct Shell {
   std::string db = (temporary.path() / "db").string();
 
   [[nodiscard]] int run(const std::string& script) const {
-    const std::string text = "V='" VARVE_COMMAND "' D='" + db + "'; cd '" +
-                             temporary.path().string() + "'; " + script;
+    const std::string text =
+        "V='" VARVE_COMMAND "' D='" + db + "'; cd '" + temporary.path().string() + "'; " + script;
     const int status = std::system(("bash -c " + quote(text)).c_str());
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   }
@@ -43,7 +43,8 @@ struct Shell {
 
 }  // namespace
 
-TEST_CASE_METHOD(Shell, "data goes to the standard output and messages do not", "[tools][process]") {
+TEST_CASE_METHOD(Shell, "data goes to the standard output and messages do not",
+                 "[tools][process]") {
   CHECK(run("printf 'a\\t1\\n' | $V load $D >out 2>err") == 0);
   CHECK(read("out") == "acknowledged 1\n");
   CHECK(run("$V dump $D >out 2>err") == 0);

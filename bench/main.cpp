@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+// varve-bench: Varve beside other embedded stores, same data, same durability, answers checked.
+// docs/BENCHMARKS.md says what is measured and how to read it.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <exception>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "bench/engine.hpp"
+#include "bench/report.hpp"
+#include "bench/runner.hpp"
+#include "bench/workload.hpp"
+
+namespace varve::bench {
+
+std::vector<EngineKind> available_engines() {
+  std::vector<EngineKind> engines = {null_engine(), varve_engine()};
+#ifdef VARVE_BENCH_LMDB
+  engines.push_back(lmdb_engine());
+#endif
+#ifdef VARVE_BENCH_LEVELDB
+  engines.push_back(leveldb_engine());
+#endif
+#ifdef VARVE_BENCH_ROCKSDB
+  engines.push_back(rocksdb_engine());
+#endif
+  return engines;
+}
+
+namespace {
+
+struct Arguments {
+  Settings settings;
+  std::vector<std::string> engines;  // Empty: all.
+  std::uint32_t repeat_count = 3;
+  std::filesystem::path directory = std::filesystem::temp_directory_path();
+  std::string json_file;
+  bool quick = false, list = false;
+};
+
+std::vector<std::string> engine_names() {
+  std::vector<std::string> names;
+  for (const EngineKind& kind : available_engines()) names.push_back(kind.name);
+  return names;
+}
+
+std::vector<std::string> workload_names(bool all) {
+  std::vector<std::string> names;
+  for (const Workload& workload : workload_list()) {
+    if (all || workload.by_default) names.push_back(workload.name);
+  }
+  return names;
+}
+
+void define(CLI::App& app, Arguments& arguments) {
+  Settings& settings = arguments.settings;
+  app.option_defaults()->always_capture_default();
+  app.add_option("--engines", arguments.engines, "Engines, comma-separated; the harness is added")
+      ->delimiter(',')
+      ->check(CLI::IsMember(engine_names()));
+  app.add_option("--workloads", settings.workloads, "Workloads, comma-separated (see --list)")
+      ->delimiter(',')
+      ->check(CLI::IsMember(workload_names(true)));
+  app.add_option("--n", settings.entry_count, "Entries")
+      ->check(CLI::Range(std::uint64_t{1000}, KeyMaker::kCountMax));
+  app.add_option("--reads", settings.read_count, "Reads of one workload")
+      ->check(CLI::Range(std::uint64_t{100}, ~std::uint64_t{0} >> 1));
+  app.add_option("--synced", settings.synced_count, "Synced puts")
+      ->check(CLI::Range(1, 10'000'000));
+  app.add_option("--value", settings.value_size, "Bytes of a value")
+      ->check(CLI::Range(ValueMaker::kSizeMin, std::size_t{1} << 20));
+  static const std::map<std::string, KeyShape> kShapes = {
+      {"hash16", KeyShape::Hash16}, {"dec16", KeyShape::Dec16}, {"url31", KeyShape::Url31}};
+  app.add_option("--key-shape", settings.key_shape, "hash16, dec16 or url31")
+      ->transform(CLI::CheckedTransformer(kShapes, CLI::ignore_case));
+  static const std::map<std::string, bool> kModes = {{"synchronized", false}, {"bare", true}};
+  app.add_option("--access", settings.bare, "Varve's access mode: synchronized (default) or bare")
+      ->transform(CLI::CheckedTransformer(kModes, CLI::ignore_case));
+  app.add_option("--seed", settings.seed, "Of all random choices");
+  app.add_option("--repeats", arguments.repeat_count, "Times each engine runs, interleaved")
+      ->check(CLI::Range(1, 1000));
+  app.add_option("--dir", arguments.directory, "Where scratch directories are made")
+      ->check(CLI::ExistingDirectory);
+  app.add_option("--json", arguments.json_file, "Also write every measurement to this file");
+  app.add_flag("--quick", arguments.quick, "200,000 entries and reads, one repeat");
+  app.add_flag("--list", arguments.list, "List engines and workloads, and exit");
+}
+
+void list() {
+  std::cout << "Engines:\n";
+  for (const EngineKind& kind : available_engines()) {
+    std::cout << "  " << kind.name << ": " << kind.configuration << "\n";
+  }
+  std::cout << "Workloads (* not by default):\n";
+  for (const Workload& workload : workload_list()) {
+    std::cout << (workload.by_default ? "  " : "* ") << workload.name << ": "
+              << workload.description << "\n";
+  }
+}
+
+std::vector<EngineKind> chosen_engines(const std::vector<std::string>& names) {
+  std::vector<EngineKind> engines;
+  for (EngineKind& kind : available_engines()) {
+    const bool named = std::find(names.begin(), names.end(), kind.name) != names.end();
+    if (names.empty() || named || kind.name == "null") engines.push_back(std::move(kind));
+  }
+  return engines;
+}
+
+int run(Arguments& arguments, const std::string& command) {
+  if (arguments.quick) {
+    arguments.settings.entry_count = arguments.settings.read_count = 200'000;
+    arguments.repeat_count = 1;
+  }
+  if (arguments.settings.workloads.empty()) arguments.settings.workloads = workload_names(false);
+  // Opened first, so that a wrong path does not show after an hour.
+  std::ofstream json;
+  if (!arguments.json_file.empty()) {
+    json.open(arguments.json_file);
+    if (!json) throw std::runtime_error("cannot write " + arguments.json_file);
+  }
+  const std::vector<EngineKind> engines = chosen_engines(arguments.engines);
+  Environment environment{.machine = describe_machine(arguments.directory),
+                          .load = describe_load() + " before",
+                          .command = command};
+  const Run result =
+      run_all(engines, arguments.settings, arguments.repeat_count, arguments.directory);
+  environment.load += ", " + describe_load() + " after";
+  print_table(std::cout, result, engines, arguments.settings, environment);
+  if (json.is_open()) {
+    print_json(json, result, engines, arguments.settings, environment);
+    json.close();
+    if (!json) throw std::runtime_error("cannot write " + arguments.json_file);
+  }
+  return result.failures.empty() ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace varve::bench
+
+int main(int argc, char** argv) {
+  using namespace varve::bench;
+  CLI::App app{"Measures Varve beside other embedded key-value stores"};
+  Arguments arguments;
+  define(app, arguments);
+  CLI11_PARSE(app, argc, argv);
+  if (arguments.list) {
+    list();
+    return 0;
+  }
+  std::string command = "varve-bench";
+  for (int i = 1; i < argc; ++i) command.append(" ").append(argv[i]);
+  try {
+    return run(arguments, command);
+  } catch (const std::exception& error) {
+    std::cerr << "varve-bench: " << error.what() << "\n";
+    return 2;
+  }
+}
