@@ -137,7 +137,8 @@ class LmdbEngine final : public Engine {
 
 EngineKind lmdb_engine() {
   return {"lmdb",
-          std::string(MDB_VERSION_STRING) +
+          std::to_string(MDB_VERSION_MAJOR) + "." + std::to_string(MDB_VERSION_MINOR) + "." +
+              std::to_string(MDB_VERSION_PATCH) +
               "; NOSYNC|WRITEMAP|NOMEMINIT|NOTLS, one transaction per put, kept read transaction",
           [](const EngineSettings& settings) { return std::make_unique<LmdbEngine>(settings); }};
 }

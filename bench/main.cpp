@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
-#include <map>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -39,7 +39,7 @@ struct Arguments {
   std::vector<std::string> engines;  // Empty: all.
   std::uint32_t repeat_count = 3;
   std::filesystem::path directory = std::filesystem::temp_directory_path();
-  std::string json_file;
+  std::string key_shape = "hash16", access = "synchronized", json_file;
   bool quick = false, list = false;
 };
 
@@ -74,13 +74,10 @@ void define(CLI::App& app, Arguments& arguments) {
       ->check(CLI::Range(1, 10'000'000));
   app.add_option("--value", settings.value_size, "Bytes of a value")
       ->check(CLI::Range(ValueMaker::kSizeMin, std::size_t{1} << 20));
-  static const std::map<std::string, KeyShape> kShapes = {
-      {"hash16", KeyShape::Hash16}, {"dec16", KeyShape::Dec16}, {"url31", KeyShape::Url31}};
-  app.add_option("--key-shape", settings.key_shape, "hash16, dec16 or url31")
-      ->transform(CLI::CheckedTransformer(kShapes, CLI::ignore_case));
-  static const std::map<std::string, bool> kModes = {{"synchronized", false}, {"bare", true}};
-  app.add_option("--access", settings.bare, "Varve's access mode: synchronized (default) or bare")
-      ->transform(CLI::CheckedTransformer(kModes, CLI::ignore_case));
+  app.add_option("--key-shape", arguments.key_shape, "Order and length of the keys")
+      ->check(CLI::IsMember({"hash16", "dec16", "url31"}));
+  app.add_option("--access", arguments.access, "Varve's access mode")
+      ->check(CLI::IsMember({"synchronized", "bare"}));
   app.add_option("--seed", settings.seed, "Of all random choices");
   app.add_option("--repeats", arguments.repeat_count, "Times each engine runs, interleaved")
       ->check(CLI::Range(1, 1000));
@@ -113,6 +110,10 @@ std::vector<EngineKind> chosen_engines(const std::vector<std::string>& names) {
 }
 
 int run(Arguments& arguments, const std::string& command) {
+  arguments.settings.key_shape = arguments.key_shape == "dec16"   ? KeyShape::Dec16
+                                 : arguments.key_shape == "url31" ? KeyShape::Url31
+                                                                  : KeyShape::Hash16;
+  arguments.settings.bare = arguments.access == "bare";
   if (arguments.quick) {
     arguments.settings.entry_count = arguments.settings.read_count = 200'000;
     arguments.repeat_count = 1;

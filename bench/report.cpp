@@ -57,14 +57,14 @@ std::vector<double> figures(const Series& series, Figure figure) {
   return values;
 }
 
-// How many times faster than `peer` we are: the median over the repeats that both have.
-std::string speed_ratio(const Series& own, const Series& peer) {
+// How many times less of a time, wall or processor, we take than `peer`: the median over the
+// repeats that both have.
+std::string ratio_text(const Series& own, const Series& peer, double Measurement::*seconds) {
   std::vector<double> ratios;
   for (const auto& [repeat, m] : own) {
     const auto found = peer.find(repeat);
     if (found == peer.end()) continue;
-    ratios.push_back(ns_each(found->second.wall_seconds, found->second) /
-                     ns_each(m.wall_seconds, m));
+    ratios.push_back(ns_each(found->second.*seconds, found->second) / ns_each(m.*seconds, m));
   }
   if (ratios.empty()) return "";
   const auto [low, high] = std::minmax_element(ratios.begin(), ratios.end());
@@ -91,6 +91,7 @@ std::vector<std::string> row_of(const std::string& workload, const std::string& 
     return m.user_size == 0 ? 0.0 : size / static_cast<double>(m.user_size);
   };
   const bool writes = series.begin()->second.user_size > 0, is_base = engine == kBaseEngine;
+  const bool is_peer = !is_base && engine != kOwnEngine;
   const auto mebibytes = [&](auto member) {
     return format("%.0f", median(figures(series, [&](const auto& m) {
                     return static_cast<double>(m.*member) / (1 << 20);
@@ -102,7 +103,8 @@ std::vector<std::string> row_of(const std::string& workload, const std::string& 
           range_text(wall),
           writes && !is_base ? time_text(median(foreground)) : "",
           time_text(median(cpu)),
-          is_base || engine == kOwnEngine ? "" : speed_ratio(own, series),
+          is_peer ? ratio_text(own, series, &Measurement::wall_seconds) : "",
+          is_peer ? ratio_text(own, series, &Measurement::cpu_seconds) : "",
           writes && !is_base
               ? format("%.2f", median(figures(series,
                                               [&](const auto& m) {
@@ -231,8 +233,8 @@ void print_table(std::ostream& out, const Run& run, const std::vector<EngineKind
          "every "
          "other figure.\n\n";
   std::vector<std::vector<std::string>> rows = {{"workload", "engine", "wall", "min-max", "calls",
-                                                 "cpu", "varve x", "device", "disk", "private",
-                                                 "resident"}};
+                                                 "cpu", "varve x", "cpu x", "device", "disk",
+                                                 "private", "resident"}};
   for (const Workload& workload : workload_list()) {
     const Series own = series_of(run, workload.name, kOwnEngine);
     for (const EngineKind& kind : engines) {

@@ -51,7 +51,7 @@ class File {
   [[nodiscard]] virtual std::uint64_t size() const = 0;
   // Reads up to out.size() bytes; fewer only at the end of the file. EINTR and short reads are
   // handled here.
-  virtual std::size_t read(std::uint64_t offset, std::span<char> out) const = 0;
+  [[nodiscard]] virtual std::size_t read(std::uint64_t offset, std::span<char> out) const = 0;
   virtual void write(std::uint64_t offset, std::string_view bytes) = 0;
   virtual void allocate(std::uint64_t size) = 0;  // Real blocks for [0, size); never shrinks.
   virtual void truncate(std::uint64_t size) = 0;

@@ -36,7 +36,7 @@ std::size_t round_up(std::size_t size, std::size_t to) noexcept {
   return (size + to - 1) / to * to;
 }
 
-constexpr std::size_t kPageSizeMax = 64 * 1024;  // Of any system we run on.
+constexpr std::size_t kPageSizeMax = std::size_t{64} << 10;  // Of any system we run on.
 
 bool is_mappable_size(std::uint64_t size) noexcept {
   return size != 0 && size <= std::numeric_limits<std::size_t>::max() / 2;

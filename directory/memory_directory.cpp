@@ -37,7 +37,7 @@ class MemoryFile final : public ImmutableFile {
                       " bytes expected, the file ends at byte " + std::to_string(bytes_->size()),
                   path_);
     }
-    std::memcpy(out.data(), bytes_->data() + offset, out.size());
+    if (!out.empty()) std::memcpy(out.data(), bytes_->data() + offset, out.size());
   }
   [[nodiscard]] std::string_view map() const override { return *bytes_; }
 
@@ -80,10 +80,10 @@ MemoryDirectory::Bytes MemoryDirectory::find(std::string_view name) const {
   return found->second;
 }
 
-void MemoryDirectory::insert(std::string_view name, Bytes bytes) {
+void MemoryDirectory::insert(std::string_view name, const Bytes& bytes) {
   VARVE_CHECK(is_file_name(name) && !is_temporary_name(name));
   const std::lock_guard lock(mutex_);
-  if (!files_.try_emplace(std::string(name), std::move(bytes)).second) {
+  if (!files_.try_emplace(std::string(name), bytes).second) {
     throw Error(ErrorCode::AlreadyExists,
                 "cannot create " + (path_ / name).string() + ": there is a file of that name",
                 path_ / name);
@@ -96,7 +96,7 @@ void MemoryDirectory::put_immutable(std::string_view name,
   StringSink sink(*bytes);
   write(sink);
   bytes->shrink_to_fit();
-  insert(name, std::move(bytes));
+  insert(name, bytes);
 }
 
 void MemoryDirectory::replace(std::string_view name, std::string_view bytes) {

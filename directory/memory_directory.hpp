@@ -43,7 +43,7 @@ class MemoryDirectory final : public Directory {
   using Bytes = std::shared_ptr<std::string>;  // Shared with the files that are open.
   [[nodiscard]] Bytes find(std::string_view name) const;
   [[nodiscard]] bool holds_index() const;
-  void insert(std::string_view name, Bytes bytes);
+  void insert(std::string_view name, const Bytes& bytes);
 
   const std::filesystem::path path_;
   const std::shared_ptr<LocalOwnership> ownership_;

@@ -208,7 +208,7 @@ std::unique_ptr<Ownership> try_once(const std::filesystem::path& path,
 // stands beside the record of its predecessor.)
 std::optional<LockRecord> read_owner_record(int file, const std::optional<FlockHolder>& holder,
                                             const LockRecord& this_process) {
-  const std::optional<LockRecord> record = read_record(file);
+  std::optional<LockRecord> record = read_record(file);
   if (!record || record != read_record(file)) return std::nullopt;
   if (record->state != LockRecord::State::Open || record->mode != LockMode::Exclusive) {
     return std::nullopt;

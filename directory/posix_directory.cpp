@@ -69,6 +69,7 @@ class PosixImmutableFile final : public ImmutableFile {
   [[nodiscard]] std::uint64_t size() const noexcept override { return size_; }
   void read(std::uint64_t offset, std::span<char> out) const override {
     if (offset > size_ || out.size() > size_ - offset) fail_short(offset, out.size(), size_);
+    if (out.empty()) return;
     std::unique_lock lock(mutex_);
     const std::shared_ptr<File> file = file_;
     lock.unlock();

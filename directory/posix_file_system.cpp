@@ -74,7 +74,7 @@ class PosixFile final : public File {
   [[nodiscard]] std::uint64_t size() const override {
     return static_cast<std::uint64_t>(status().st_size);
   }
-  std::size_t read(std::uint64_t offset, std::span<char> out) const override {
+  [[nodiscard]] std::size_t read(std::uint64_t offset, std::span<char> out) const override {
     return read_up_to(::pread, fd_, offset, out, path_);
   }
   void write(std::uint64_t offset, std::string_view bytes) override {

@@ -135,12 +135,12 @@ class SimulatedFileSystem::OpenFile final : public File {
     if (core_->power_cut) throw PowerCut();
     return inode_->current->size();
   }
-  std::size_t read(std::uint64_t offset, std::span<char> out) const override {
+  [[nodiscard]] std::size_t read(std::uint64_t offset, std::span<char> out) const override {
     const std::lock_guard lock(core_->mutex);
     const Fault* const fault = core_->begin(Operation::Read, name_);
     if (fault != nullptr && fault->error_number != 0) core_->fail(*fault, Operation::Read, name_);
     const std::string& bytes = *inode_->current;
-    if (offset >= bytes.size()) return 0;
+    if (offset >= bytes.size() || out.empty()) return 0;
     std::size_t size = std::min(out.size(), bytes.size() - static_cast<std::size_t>(offset));
     if (fault != nullptr) size = std::min<std::size_t>(size, fault->partial_size);
     std::memcpy(out.data(), bytes.data() + offset, size);
@@ -229,7 +229,7 @@ class SimulatedFileSystem::OpenFile final : public File {
     const std::shared_ptr<std::string> bytes_;
   };
 
-  bool may_map(Operation operation) const {
+  [[nodiscard]] bool may_map(Operation operation) const {
     const Fault* const fault = core_->begin(operation, name_);
     if (fault != nullptr && fault->error_number != 0) core_->fail(*fault, operation, name_);
     return fault == nullptr && core_->mappable && !inode_->current->empty();

@@ -131,7 +131,7 @@ class DataLoss {
     if (!stale_.empty() && coin(random_)) {
       const std::string& from = stale_[below(random_, stale_.size())];
       const std::string_view sector = sector_of(from, offset);
-      std::memcpy(bytes.data(), sector.data(), std::min(length, sector.size()));
+      sector.copy(bytes.data(), length);
       return bytes;
     }
     for (char& byte : bytes) byte = static_cast<char>(random_());

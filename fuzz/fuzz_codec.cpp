@@ -75,7 +75,8 @@ void check_tuple(std::string_view first, std::string_view second) {
   const std::optional<Tuple> value = decode<Tuple>(first);
   if (!value) return;
   std::string prefix;
-  varve::Codec<Tuple>::encode_prefix(std::tuple(std::get<0>(*value)), prefix);
+  using Head = std::tuple<std::tuple_element_t<0, Tuple>>;
+  varve::Codec<Tuple>::encode_prefix(Head(std::get<0>(*value)), prefix);
   VARVE_CHECK(first.starts_with(prefix));
 }
 

@@ -14,7 +14,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <tuple>
 #include <vector>
 
 #include "directory/bytes.hpp"
@@ -56,10 +55,19 @@ class ExactFile final : public varve::directory::ImmutableFile {
   std::unique_ptr<char[]> bytes_;
 };
 
-using Version = std::tuple<std::string, Sequence, Kind, std::string>;
+struct Version {
+  std::string key;
+  Sequence sequence = 0;
+  Kind kind = Kind::Value;
+  std::string value;
+  friend bool operator==(const Version&, const Version&) = default;
+};
 
 Version version_of(const EntryView& entry) {
-  return {std::string(entry.key), entry.sequence, entry.kind, std::string(entry.value)};
+  return {.key = std::string(entry.key),
+          .sequence = entry.sequence,
+          .kind = entry.kind,
+          .value = std::string(entry.value)};
 }
 
 // False when `call` threw what damage may throw; anything else ends the process.
@@ -94,16 +102,17 @@ std::optional<std::vector<Version>> read_all(const Run& run, bool reverse) {
 void probe(const Run& run, const std::vector<Version>& versions, bool sound) {
   std::string scratch;
   const auto cursor = run.cursor();
-  for (const auto& [key, sequence, kind, value] : versions) {
+  for (const Version& version : versions) {
+    const std::string& key = version.key;
     for (const std::string& near : {key, key + '\0', key.substr(0, key.size() / 2)}) {
-      succeeds([&] { static_cast<void>(run.find(near, sequence, scratch)); });
+      succeeds([&] { static_cast<void>(run.find(near, version.sequence, scratch)); });
       succeeds([&] { cursor->seek(near); });
       succeeds([&] { cursor->seek_before(near); });
     }
     if (!sound) continue;
-    const FoundEntry found = run.find(key, sequence, scratch);
-    VARVE_CHECK(found.found && found.sequence == sequence && found.kind == kind);
-    VARVE_CHECK(found.value == value);
+    const FoundEntry found = run.find(key, version.sequence, scratch);
+    VARVE_CHECK(found.found && found.sequence == version.sequence && found.kind == version.kind);
+    VARVE_CHECK(found.value == version.value);
     VARVE_CHECK(run.may_contain(varve::directory::hash64(key)));
     cursor->seek(key);
     VARVE_CHECK(cursor->valid() && cursor->entry().key == key);
@@ -122,7 +131,8 @@ std::optional<std::vector<Version>> examine(const Run& run) {
   auto backward = read_all(run, true);
   VARVE_CHECK(forward.has_value() == backward.has_value());
   VARVE_CHECK(finding_count > 0 || forward.has_value());
-  probe(run, forward.value_or(std::vector<Version>{{"k", 1, Kind::Value, ""}}), finding_count == 0);
+  probe(run, forward.value_or(std::vector<Version>{{.key = "key", .value = {}}}),
+        finding_count == 0);
   if (!forward) return forward;
   VARVE_CHECK(forward->size() == run.entry_count());
   std::reverse(backward->begin(), backward->end());
@@ -130,8 +140,8 @@ std::optional<std::vector<Version>> examine(const Run& run) {
   if (finding_count > 0) return forward;
   for (std::size_t i = 1; i < forward->size(); ++i) {
     const Version &before = (*forward)[i - 1], &here = (*forward)[i];
-    const int order = std::get<0>(before).compare(std::get<0>(here));
-    VARVE_CHECK(order < 0 || (order == 0 && std::get<1>(before) > std::get<1>(here)));
+    const int order = before.key.compare(here.key);
+    VARVE_CHECK(order < 0 || (order == 0 && before.sequence > here.sequence));
   }
   return forward;
 }

@@ -70,7 +70,7 @@ void LogChecker::scan(const std::string& name, const LogRecordEntry& entry,
                                      .number = entry.number,
                                      .sealed_end = entry.sealed_end,
                                      .synced_end = entry.synced_end,
-                                     .boot_id = directory::machine_boot_id()},
+                                     .boot_id = directory_.boot_id()},
                                     path, [&](const LogRecordView& record) {
                                       try {
                                         count(entry, record);

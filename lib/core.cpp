@@ -8,12 +8,11 @@
 
 namespace varve::internal {
 
-Core::Core(std::shared_ptr<directory::Directory> directory_,
-           std::unique_ptr<directory::Ownership> ownership_, const Options& options_,
-           Manifest manifest)
-    : directory(std::move(directory_)),
-      ownership(std::move(ownership_)),
-      options(options_),
+Core::Core(std::shared_ptr<directory::Directory> opened,
+           std::unique_ptr<directory::Ownership> owner, const Options& chosen, Manifest manifest)
+    : directory(std::move(opened)),
+      ownership(std::move(owner)),
+      options(chosen),
       catalog(*directory, std::move(manifest), failure),
       run_store(*directory, catalog.manifest().uuid, options.reads) {}
 

@@ -29,8 +29,8 @@ LockStatus lock_status(const std::filesystem::path& directory) {
 }
 
 struct DirectoryLock::Impl {
-  explicit Impl(std::filesystem::path directory)
-      : path(std::filesystem::absolute(std::move(directory))) {}
+  explicit Impl(const std::filesystem::path& directory)
+      : path(std::filesystem::absolute(directory)) {}
 
   void refuse_in_child() const {
     if (!marker.forked()) return;

@@ -165,8 +165,8 @@ class GatedIndex<Gate>::GatedCursor final : public detail::CursorCore {
     const ReadEntry inside(*index_);
     return cursor_->step(entry);
   }
-  ScanEnd end() const noexcept override { return cursor_->end(); }
-  std::string resume_token() const override {
+  [[nodiscard]] ScanEnd end() const noexcept override { return cursor_->end(); }
+  [[nodiscard]] std::string resume_token() const override {
     const ReadEntry inside(*index_);
     return cursor_->resume_token();
   }

@@ -187,6 +187,7 @@ std::vector<SegmentPtr> install(Core& core, const std::vector<Part>& parts,
     const auto at = next.segments.begin() + static_cast<std::ptrdiff_t>(position);
     next.segments.erase(at, at + static_cast<std::ptrdiff_t>(parts.size()));
     std::vector<SegmentRecord> records;
+    records.reserve(children.size());
     for (const Child& child : children) records.push_back(child.record);
     next.segments.insert(next.segments.begin() + static_cast<std::ptrdiff_t>(position),
                          records.begin(), records.end());

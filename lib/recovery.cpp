@@ -151,7 +151,7 @@ LogScan read_log(const Core& core, const LogRecordEntry& entry, std::string_view
                            .number = entry.number,
                            .sealed_end = entry.sealed_end,
                            .synced_end = entry.synced_end,
-                           .boot_id = directory::machine_boot_id()},
+                           .boot_id = core.directory->boot_id()},
                           path.string(), visit);
   if (scan.tail == LogScan::Tail::Damaged) throw Error(ErrorCode::Corruption, scan.message, path);
   return scan;
@@ -200,6 +200,7 @@ std::vector<RecoveredLog> replay_logs(Core& core) {
   // While replaying, "the last sequence" is that of the record replayed last: a flush in between
   // must not claim to have what is still to come.
   core.last_sequence = core.manifest().checkpoint;
+  recovered.reserve(logs.size());
   for (const LogRecordEntry& log : logs) recovered.push_back(replay_log(core, log));
   core.last_sequence = std::max(core.last_sequence, core.manifest().last_sequence);
   return recovered;
@@ -276,7 +277,8 @@ std::unique_ptr<Core> open_core(std::shared_ptr<directory::Directory> directory,
   check_codec("value", manifest.value_codec, options.value_codec, *directory);
   const bool was_clean = created || manifest.closed_cleanly;
   if (!options.read_only) ownership->set_phase(false, manifest.writer_epoch + 1);
-  auto core = std::make_unique<Core>(directory, std::move(ownership), options, std::move(manifest));
+  auto core = std::make_unique<Core>(std::move(directory), std::move(ownership), options,
+                                     std::move(manifest));
   core->counters.recovered_after_crash = !was_clean;
   open_segments(*core);
   check_logs(*core);

@@ -33,11 +33,11 @@ void unpoison_memory(const void* begin, std::size_t size) noexcept;
 // Lifetime: outlives every chunk. Thread-safety: any thread. Errors: std::bad_alloc.
 class ChunkPool {
  public:
-  static constexpr std::size_t kSmallChunkSize = 16 * 1024;
-  static constexpr std::size_t kChunkSize = 64 * 1024;
-  static constexpr std::size_t kUnit = 4 * 1024;
-  static constexpr std::size_t kRegionSize = 2 * 1024 * 1024;
-  static constexpr std::size_t kPooledSizeMax = 1024 * 1024;
+  static constexpr std::size_t kSmallChunkSize = std::size_t{16} << 10;
+  static constexpr std::size_t kChunkSize = std::size_t{64} << 10;
+  static constexpr std::size_t kUnit = std::size_t{4} << 10;
+  static constexpr std::size_t kRegionSize = std::size_t{2} << 20;
+  static constexpr std::size_t kPooledSizeMax = std::size_t{1} << 20;
   ChunkPool();
   ChunkPool(const ChunkPool&) = delete;
   ChunkPool& operator=(const ChunkPool&) = delete;

@@ -38,7 +38,7 @@ namespace varve::segment {
 // key lie in one block, however large it gets.
 inline constexpr std::size_t kBlockUnit = 64;
 inline constexpr std::size_t kBlockHeaderSize = 24;
-inline constexpr std::size_t kNarrowBlockSizeMax = 64 * 1024;
+inline constexpr std::size_t kNarrowBlockSizeMax = std::size_t{64} << 10;
 // Readers may load (never use) this many bytes past the end of a block, by copies of a fixed size.
 // In a file the footer follows; in memory the buffer must be that much larger.
 inline constexpr std::size_t kBlockSlack = 64;

@@ -12,8 +12,8 @@ namespace varve::segment {
 // Ownership: frees on destruction. Errors: std::bad_alloc.
 class HugeBuffer {
  public:
-  static constexpr std::size_t kAlignment = 64;                  // Bytes; a cache line.
-  static constexpr std::size_t kHugePageSize = 2 * 1024 * 1024;  // Bytes.
+  static constexpr std::size_t kAlignment = 64;                       // Bytes; a cache line.
+  static constexpr std::size_t kHugePageSize = std::size_t{2} << 20;  // Bytes.
 
   HugeBuffer() = default;
   explicit HugeBuffer(std::size_t size);

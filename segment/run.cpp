@@ -27,24 +27,33 @@ class OpenRun final : public Run {
         filter_size_(filter_size),
         filter_({filter_bytes_.data(), filter_size}) {}
 
-  const directory::ImmutableFile& file() const noexcept override { return blocks_.file(); }
-  const RunLocation& location() const noexcept override { return blocks_.location(); }
-  std::uint64_t entry_count() const noexcept override { return footer_.entry_count; }
-  std::uint64_t block_count() const noexcept override { return footer_.block_count; }
-  std::string_view smallest_key() const noexcept override { return blocks_.smallest_key(); }
-  std::string_view largest_key() const noexcept override { return blocks_.largest_key(); }
-  std::size_t memory_size() const noexcept override {
+  [[nodiscard]] const directory::ImmutableFile& file() const noexcept override {
+    return blocks_.file();
+  }
+  [[nodiscard]] const RunLocation& location() const noexcept override { return blocks_.location(); }
+  [[nodiscard]] std::uint64_t entry_count() const noexcept override { return footer_.entry_count; }
+  [[nodiscard]] std::uint64_t block_count() const noexcept override { return footer_.block_count; }
+  [[nodiscard]] std::string_view smallest_key() const noexcept override {
+    return blocks_.smallest_key();
+  }
+  [[nodiscard]] std::string_view largest_key() const noexcept override {
+    return blocks_.largest_key();
+  }
+  [[nodiscard]] std::size_t memory_size() const noexcept override {
     return sizeof *this + blocks_.memory_size() + filter_size_;
   }
 
   void prefetch_filter(std::uint64_t hash) const noexcept override { filter_.prefetch(hash); }
-  bool may_contain(std::uint64_t hash) const noexcept override { return filter_.may_contain(hash); }
-  FoundEntry find(std::string_view key, Sequence at, std::string& scratch) const override {
+  [[nodiscard]] bool may_contain(std::uint64_t hash) const noexcept override {
+    return filter_.may_contain(hash);
+  }
+  [[nodiscard]] FoundEntry find(std::string_view key, Sequence at,
+                                std::string& scratch) const override {
     const std::size_t block = blocks_.find(key);
     blocks_.prefetch(block);
     return blocks_.load(block, scratch).find(key, at);
   }
-  std::unique_ptr<EntrySource> cursor() const override {
+  [[nodiscard]] std::unique_ptr<EntrySource> cursor() const override {
     return std::make_unique<RunCursor>(blocks_);
   }
   void verify(const std::function<void(const RunFinding&)>& report) const override {

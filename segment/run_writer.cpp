@@ -16,7 +16,7 @@ namespace varve::segment {
 namespace {
 
 // Blocks are handed to the sink in pieces that still lie in the cache when it copies them.
-constexpr std::size_t kPieceSize = 128 * 1024;
+constexpr std::size_t kPieceSize = std::size_t{128} << 10;
 
 }  // namespace
 

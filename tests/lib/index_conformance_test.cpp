@@ -21,12 +21,10 @@ namespace {
 using internal::SegmentIndexAccess;
 
 struct InMemory {
-  static constexpr const char* kName = "memory";
   std::shared_ptr<directory::Directory> directory() { return directory_; }
   std::shared_ptr<directory::Directory> directory_ = directory::make_memory_directory();
 };
 struct InFiles {
-  static constexpr const char* kName = "files";
   std::shared_ptr<directory::Directory> directory() {
     return directory::make_posix_directory(temporary_.path() / "index");
   }

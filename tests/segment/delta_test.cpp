@@ -56,6 +56,7 @@ class Checked {
     Versions all;
     const auto cursor = delta.cursor();
     for (cursor->seek_to_first(); cursor->valid(); cursor->next()) {
+      REQUIRE(all.size() < entry_count);  // A cursor that goes round must not hang the test.
       all.push_back(version_of(cursor->entry()));
     }
     return all;
@@ -64,6 +65,7 @@ class Checked {
     Versions all;
     const auto cursor = delta.cursor();
     for (cursor->seek_to_last(); cursor->valid(); cursor->prev()) {
+      REQUIRE(all.size() < entry_count);
       all.push_back(version_of(cursor->entry()));
     }
     std::reverse(all.begin(), all.end());

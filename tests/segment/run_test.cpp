@@ -177,6 +177,23 @@ TEST_CASE("a seek to the cursor's own key, or to a part of it, is safe", "[segme
   CHECK_FALSE(cursor->valid());
 }
 
+TEST_CASE("a seek to a part of the cursor's own key survives the prefix of another block",
+          "[segment][run]") {
+  std::vector<Version> versions;
+  for (int i = 100; i < 200; ++i) versions.push_back({.key = "a-shared-" + std::to_string(i)});
+  versions.push_back({.key = "za-shared-150", .value = std::string(5000, 'v')});
+  const auto run = open_image(write_image(versions, 512), Reads::Mapped);
+  const auto cursor = run->cursor();
+  cursor->seek_to_last();
+  cursor->seek(cursor->entry().key.substr(1));
+  REQUIRE(cursor->valid());
+  CHECK(cursor->entry().key == "a-shared-150");
+  cursor->seek_to_last();
+  cursor->seek_before(cursor->entry().key.substr(1));
+  REQUIRE(cursor->valid());
+  CHECK(cursor->entry().key == "a-shared-149");
+}
+
 TEST_CASE("the writer's size bounds what finish() leaves, closely", "[segment][run]") {
   const auto versions = test::make_versions(Shape::Random16, 5000, 100, 4);
   test::StringSink sink(8192);

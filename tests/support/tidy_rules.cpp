@@ -22,7 +22,7 @@ const std::map<std::string, std::vector<std::string>, std::less<>> kMayInclude =
     {"tools", {"varve", "directory", "segment", "lib", "tools"}},
     {"examples", {"varve"}},
     {"test_package", {"varve"}},
-    {"bench", {"varve", "directory", "segment", "lib", "bench"}},
+    {"bench", {"varve", "directory", "segment", "lib", "bench", "tests"}},
     {"fuzz", {"varve", "directory", "segment", "lib", "fuzz", "tests"}},
     {"tests", {"varve", "directory", "segment", "lib", "tools", "bench", "fuzz", "tests"}},
 };

@@ -103,6 +103,7 @@ TEST_CASE_METHOD(Fixture, "NUL-separated entries keep tabs, newlines and backsla
   const Result found = run({"get", db, "--keys", "-", "--format", "nul"}, "k\n\0a\tb\0"s);
   CHECK(found.status == 0);
   CHECK(found.out == "k\n\0\0a\tb\0v\\1\0"s);
+  CHECK(run({"get", db, "--keys", "-", "--format", "nul"}, "k\n"s).status == 64);  // No NUL.
   CHECK(run({"put", db, "z", "-"}, "a\0b"s).status == 0);
   CHECK(run({"dump", db, "--format", "nul"}).status == 64);
   for (const std::string& cut : {"k\0v"s, "k"s, "k\0"s}) {
