@@ -108,13 +108,14 @@ void replay_record(Core& core, const LogRecordView& record) {
   Operation operation;
   while (reader.next(operation)) {
     const Sequence sequence = sequencer.next(operation.kind);
-    ++core.counters.recovered_operations;
     if (operation.kind == OperationKind::EraseRange) {
       apply_range_erase(core, operation.key, operation.value, sequence, true);
+      ++core.counters.recovered_operations;
       continue;
     }
     const std::size_t index = core.routes->index_of(operation.key);
     if (sequence <= core.manifest().segments[index].flushed_sequence) continue;
+    ++core.counters.recovered_operations;
     core.routes->at(index)->insert(
         operation.key, directory::hash64(operation.key),
         operation.kind == OperationKind::Put ? segment::Kind::Value : segment::Kind::Tombstone,

@@ -240,8 +240,8 @@ void Delta::replace_leaf(const Path& path, const Split& split) noexcept {
     retire(inner);
     return;
   }
-  alignas(DirectoryNode) char
-      buffer[sizeof(DirectoryNode) + 2 * kInnerCapacity * (16 + sizeof(Record*))];
+  alignas(
+      DirectoryNode) char buffer[sizeof(DirectoryNode) + 2 * kInnerCapacity * (16 + sizeof(void*))];
   auto* const whole = new (buffer) DirectoryNode(2 * kInnerCapacity);
   whole->become_split(*inner, path.inner_index, split.left, split.separator, split.right);
   const std::size_t cut = cut_of_full_inner(path.inner_index);

@@ -138,7 +138,7 @@ enum class Side : std::uint8_t { Right, Left };
 class DirectoryNode {
  public:
   [[nodiscard]] static std::size_t size_of(std::size_t capacity) noexcept {
-    return sizeof(DirectoryNode) + capacity * (2 * sizeof(std::uint64_t) + sizeof(Record*));
+    return sizeof(DirectoryNode) + capacity * (2 * sizeof(std::uint64_t) + sizeof(void*));
   }
   explicit DirectoryNode(std::size_t capacity) noexcept;
 

@@ -59,7 +59,7 @@ class Record {
     } else {
       record->sequence_ = static_cast<std::uint32_t>(fields.sequence - base);
     }
-    if ((flags & kHasOlder) != 0) at = store(at, fields.older);
+    if ((flags & kHasOlder) != 0) at = store(at, static_cast<const void*>(fields.older));
     record->bits_ = static_cast<std::uint32_t>(fields.key.size()) |
                     static_cast<std::uint32_t>(fields.kind) << kKindShift | flags << kFlagsShift |
                     short_size << kValueShift;
@@ -81,7 +81,8 @@ class Record {
   [[nodiscard]] const Record* older() const noexcept {
     if ((flags() & kHasOlder) == 0) [[likely]]
       return nullptr;
-    return load<const Record*>(extras() + kExtraSizes[flags() & (kLongValue | kFarSequence)]);
+    return static_cast<const Record*>(
+        load<const void*>(extras() + kExtraSizes[flags() & (kLongValue | kFarSequence)]));
   }
 
  private:
