@@ -34,9 +34,7 @@ class VarveConan(ConanFile):
         cmake_layout(self)
 
     def requirements(self):
-        # Neither appears in a public header. Debian 12 has Boost 1.74, older than any in the
-        # public index: the code compiles with both.
-        self.requires("boost/[>=1.78 <2]", transitive_headers=False)
+        # Header-only here, and in no public header.
         self.requires("xxhash/[>=0.8.1 <0.9]", transitive_headers=False)
         if self.options.tools:
             self.requires("cli11/[>=2.1.2 <3]", transitive_headers=False)
@@ -73,7 +71,7 @@ class VarveConan(ConanFile):
     def package(self):
         copy(self, "LICENSE", self.source_folder, os.path.join(self.package_folder, "licenses"))
         CMake(self).install()
-        # Conan's generators write these for each consumer; ours would name this machine's Boost.
+        # Conan's generators write these for each consumer; ours would be in their way.
         rmdir(self, os.path.join(self.package_folder, "lib", "cmake"))
         rmdir(self, os.path.join(self.package_folder, "lib", "pkgconfig"))
 
@@ -82,7 +80,7 @@ class VarveConan(ConanFile):
         self.cpp_info.set_property("cmake_target_name", "varve::varve")
         self.cpp_info.set_property("pkg_config_name", "varve")
         self.cpp_info.libs = ["varve"]
-        self.cpp_info.requires = ["boost::headers", "boost::filesystem", "xxhash::xxhash"]
+        self.cpp_info.requires = ["xxhash::xxhash"]
         if self.options.tools:
             self.cpp_info.requires += ["cli11::cli11", "fmt::fmt", "nlohmann_json::nlohmann_json"]
         if not self.options.shared:

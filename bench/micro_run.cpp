@@ -5,19 +5,21 @@
 #include <time.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 #include "directory/checksum.hpp"
 #include "directory/directory.hpp"
 #include "segment/run.hpp"
 #include "segment/run_writer.hpp"
-#include "tests/support/temporary_directory.hpp"
 
 namespace {
 
@@ -97,6 +99,24 @@ void measure_scans(const segment::Run& run, const char* what) {
   }
 }
 
+// A directory of our own, gone at the end.
+struct Scratch {
+  Scratch() {
+    std::string name = (std::filesystem::temp_directory_path() / "varve-micro-XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr) {
+      throw std::system_error(errno, std::generic_category(), "cannot create " + name);
+    }
+    path = name;
+  }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  ~Scratch() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path, ignored);
+  }
+  std::filesystem::path path;
+};
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -113,8 +133,8 @@ int main(int argc, char** argv) {
   std::string value(value_size, 'v');
   for (std::size_t i = 0; i < value.size(); ++i) value[i] = static_cast<char>(i * 7);
 
-  const test::TemporaryDirectory temporary;
-  const auto files = directory::make_posix_directory(temporary.path());
+  const Scratch scratch;
+  const auto files = directory::make_posix_directory(scratch.path);
   const auto ownership = files->acquire(LockMode::Exclusive, std::chrono::milliseconds(0), true);
   segment::RunSummary summary;
   double build = 0;

@@ -19,6 +19,16 @@ namespace {
 constexpr const char* kBaseEngine = "null";
 constexpr const char* kOwnEngine = "varve";
 
+constexpr const char* kLegend = R"(
+Medians over the repeats; times in ns an operation. wall: until background work has ended, min-max
+behind it; calls: until the last call returned; cpu: all threads. varve x: how many times less wall
+time Varve takes, the median of the ratios per repeat (min-max); cpu x: the same of processor time,
+which a busy machine disturbs less. device: bytes written per byte of the user's. disk, private,
+resident: MiB afterwards, of files, of memory that is no file's, of all memory. null is the harness
+itself, contained in every other figure.
+
+)";
+
 template <typename... Arguments>
 std::string format(const char* pattern, Arguments... arguments) {
   char buffer[256];
@@ -223,15 +233,7 @@ void print_table(std::ostream& out, const Run& run, const std::vector<EngineKind
       << " access\n";
   for (const EngineKind& kind : engines)
     out << "- " << kind.name << ": " << kind.configuration << "\n";
-  out << "\nMedians over the repeats. wall: ns an operation until background work has ended "
-         "(min-max "
-         "behind it); calls: until the last call returned; cpu: all threads; varve x: how many "
-         "times "
-         "faster Varve is, median of the ratios per repeat (min-max); device: bytes written per "
-         "byte "
-         "of the user's; the rest in MiB, afterwards. null is the harness itself, contained in "
-         "every "
-         "other figure.\n\n";
+  out << kLegend;
   std::vector<std::vector<std::string>> rows = {{"workload", "engine", "wall", "min-max", "calls",
                                                  "cpu", "varve x", "cpu x", "device", "disk",
                                                  "private", "resident"}};

@@ -63,14 +63,14 @@ foreach(dir LIBDIR INCLUDEDIR)
   endif()
 endforeach()
 if(varve_is_static)
-  # Boost has no pkg-config files; a static library's users always need its private parts.
+  # A static library's users always need its private parts.
   set(varve_pc_cflags " -DVARVE_STATIC_DEFINE")
-  set(varve_pc_libs " -lboost_filesystem -lpthread")
+  set(varve_pc_libs " -lpthread")
   set(varve_pc_libs_private "")
 else()
   set(varve_pc_cflags "")
   set(varve_pc_libs "")
-  set(varve_pc_libs_private "-lboost_filesystem -lpthread")
+  set(varve_pc_libs_private "-lpthread")
 endif()
 configure_file("${PROJECT_SOURCE_DIR}/cmake/varve.pc.in" "${PROJECT_BINARY_DIR}/varve.pc" @ONLY)
 install(FILES "${PROJECT_BINARY_DIR}/varve.pc"

@@ -2,7 +2,6 @@
 #include "directory/simulated_medium.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <random>
 #include <set>
 #include <unordered_map>

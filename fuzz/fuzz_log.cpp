@@ -81,7 +81,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   encode_log_header({.uuid = "u", .number = kNumber, .first_sequence = 1, .boot_id = "boot"},
                     file.data());
   file.append(reinterpret_cast<const char*>(data) + 1, size - 1);
-  LogExpectation expectation{.uuid = "u", .number = kNumber};
+  LogExpectation expectation{.uuid = "u", .number = kNumber, .boot_id = {}};
   if ((data[0] & 1) != 0) expectation.boot_id = "boot";
   if ((data[0] & 2) != 0) expectation.synced_end = kLogHeaderSize + 8 * (data[0] >> 3);
   if ((data[0] & 4) != 0) expectation.sealed_end = kLogHeaderSize + 8 * (data[0] >> 3);

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Strategy: the first byte says whether the rest is a token as it is, or the body of one that gets
 // the right checksum. Invariants: a token is taken or is refused as InvalidArgument, by a scan of
-// an index no different from scan_range(); a token that is taken is the only one for its range;
-// the scan gives what its range says, and goes on after any number of entries where it stopped.
+// an index no different from scan_range(); a token that is taken is, but for unknown flags, the
+// only one for its range; the scan gives what its range says, and goes on after any number of
+// entries where it stopped.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -34,7 +36,7 @@ class Fixture {
       for (const std::string& key :
            {std::string{a}, std::string{a, '\0'}, std::string{a, a}, std::string{a, '\xff'}}) {
         keys_.push_back(key);
-        index_.put(key, std::string(30'000, a));
+        index_.put(key, std::string(8'000, a));
       }
     }
     index_.compact();
@@ -68,7 +70,7 @@ class Fixture {
   std::string uuid_;
 };
 
-// Null when the call refuses the token.
+// False when the call refuses the token.
 template <typename Call>
 bool accepts(Call call) {
   try {
@@ -119,7 +121,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::string rest;
   VARVE_CHECK(good == accepts([&] { rest = scan(fixture.index(), token, UINT64_MAX, all); }));
   if (!good) return 0;
-  VARVE_CHECK(encode_resume_token(range, fixture.uuid()) == token);
+  if (token[2] == '0' && token[3] <= '3') {  // Unknown flags are ignored.
+    VARVE_CHECK(encode_resume_token(range, fixture.uuid()) == token);
+  }
   VARVE_CHECK(all == fixture.expected(range));
   VARVE_CHECK(scan(fixture.index(), rest, UINT64_MAX, all) == rest);
   VARVE_CHECK(all == fixture.expected(range));  // Nothing was left.

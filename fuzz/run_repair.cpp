@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <iterator>
 #include <string_view>
 #include <vector>
 
@@ -38,7 +39,7 @@ std::string fresh_run(std::uint64_t offset, std::uint32_t choice) {
   for (std::uint32_t i = 0; i < key_count; ++i) {
     const std::string key =
         choice % 5 == 0 ? std::string(i + 1, 'a') : "key-" + std::to_string(1000 + 7 * i);
-    if (i % 4 == 1) writer.add({.key = key, .sequence = 300, .kind = Kind::Tombstone});
+    if (i % 4 == 1) writer.add({.key = key, .value = {}, .sequence = 300, .kind = Kind::Tombstone});
     const std::size_t value_size = choice % 29 == 3 && i == 2 ? 66'000 : 5 * i;
     writer.add({.key = key, .value = std::string(value_size, 'v'), .sequence = i % 3});
   }
@@ -157,7 +158,7 @@ void mutate_run(std::string& image, std::uint64_t offset, std::uint32_t choice,
   pad(parts.blocks);
   pad(parts.separators);
   pad(parts.filter);
-  choice /= std::size(targets);
+  choice /= static_cast<std::uint32_t>(std::size(targets));
   std::vector<SeparatorRecord> records;
   if (choice % 8 != 0) {
     const auto block_count = load_le<std::uint64_t>(parts.footer.data() + 24);

@@ -95,6 +95,22 @@ TEST_CASE("mixed outcomes reach every legal combination of names and no other",
   CHECK(found == std::set<std::string>{"a", "", "at", "t", "au", "u"});
 }
 
+TEST_CASE("a file renamed twice is found under one of its names, never under two",
+          "[directory][simulated]") {
+  SimulatedFileSystem disk;
+  disk.plant("a", "1");
+  disk.rename("a", "b");
+  disk.rename("b", "c");
+  std::set<std::string> found;
+  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    std::string names;
+    const RebootPolicy policy = {.names = Names::Mixed, .seed = seed};
+    for (const FileInfo& entry : disk.after_reboot(policy)->list()) names += entry.name;
+    found.insert(names);
+  }
+  CHECK(found == std::set<std::string>{"a", "b", "c"});
+}
+
 TEST_CASE("mixed outcomes tear sectors and leave the rest alone", "[directory][simulated]") {
   SimulatedFileSystem disk;
   const std::string before(4 * SimulatedFileSystem::kSectorSize, 'o');

@@ -84,6 +84,15 @@ TEST_CASE("released chunks are used again and idle regions go back to the kernel
   CHECK(pool.size_mapped() <= 6 * kMiB);
 }
 
+TEST_CASE("large pooled chunks fill a region to its end", "[segment][arena]") {
+  ChunkPool pool;
+  const ChunkPool::Chunk first = pool.allocate(ChunkPool::kPooledSizeMax);
+  const ChunkPool::Chunk second = pool.allocate(ChunkPool::kPooledSizeMax);
+  CHECK(pool.size_mapped() == ChunkPool::kRegionSize);
+  pool.release(first);
+  pool.release(second);
+}
+
 TEST_CASE("a pool at its limit refuses a chunk and is unchanged", "[segment][arena]") {
   ChunkPool pool;
   pool.set_size_limit(2 * ChunkPool::kChunkSize);
