@@ -114,6 +114,7 @@ class RocksDbEngine final : public Engine {
     require(iterator_->status());
   }
   void settle() override {
+    iterator_.reset();  // It would keep replaced files alive.
     // Between two jobs all four may be zero for a moment, hence several looks.
     for (int idle_count = 0; idle_count < 5;) {
       idle_count = busy() ? 0 : idle_count + 1;
@@ -156,7 +157,7 @@ EngineKind rocksdb_engine() {
       std::to_string(ROCKSDB_MAJOR) + "." + std::to_string(ROCKSDB_MINOR) + "." +
       std::to_string(ROCKSDB_PATCH) +
       "; write buffers 64 MiB, Bloom 10, hash index, no compression, cache of twice the data";
-#ifdef VARVE_BENCH_ROCKSDB_ASSERTS
+#ifdef VARVE_BENCH_LIBRARY_ASSERTS
   configuration +=
       "; THIS LIBRARY HAS ASSERTIONS COMPILED IN: 2-3 times slower than a release "
       "build, conclude nothing from it";

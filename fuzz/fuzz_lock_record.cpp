@@ -62,7 +62,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!record) return 0;
   const auto again = encode(*record);
   VARVE_CHECK(std::string_view(again.data(), again.size()) == bytes);
-  VARVE_CHECK(record->pid > 0 && record->since_unix_seconds >= 0);
+  VARVE_CHECK(record->pid > 0 && record->pid <= INT32_MAX && record->since_unix_seconds >= 0);
   VARVE_CHECK(is_text(record->boot_id, 40) && is_text(record->host, 64));
   VARVE_CHECK(is_text(record->program, 64));
   VARVE_CHECK(to_holder(*record).pid == record->pid);

@@ -37,8 +37,10 @@ std::string fresh_run(std::uint64_t offset, std::uint32_t choice) {
                           .filter_bits_per_key = choice % 3 == 0 ? 0.0 : 12.0});
   const std::uint32_t key_count = 1 + choice % 24;
   for (std::uint32_t i = 0; i < key_count; ++i) {
-    const std::string key =
-        choice % 5 == 0 ? std::string(i + 1, 'a') : "key-" + std::to_string(1000 + 7 * i);
+    const bool nested = choice % 5 == 0;  // Each key begins the next one.
+    std::string key = nested ? std::string(i + 1, 'a') : "key-" + std::to_string(1000 + 7 * i);
+    // Some with much behind their heads.
+    if (!nested && choice % 7 == 1 && i % 3 == 2) key.append(20 * choice % 1000, 'k');
     if (i % 4 == 1) writer.add({.key = key, .value = {}, .sequence = 300, .kind = Kind::Tombstone});
     const std::size_t value_size = choice % 29 == 3 && i == 2 ? 66'000 : 5 * i;
     writer.add({.key = key, .value = std::string(value_size, 'v'), .sequence = i % 3});
@@ -124,6 +126,13 @@ void repair_blocks(std::string& blocks, const std::vector<SeparatorRecord>& reco
   }
 }
 
+void store_checksum(std::string& image, std::uint64_t offset) {
+  const std::uint64_t at = image.size() - kRunFooterSize;
+  char* const footer = image.data() + at;
+  store_le(footer + 120,
+           directory::hash64({footer, 120}, directory::part_seed(kRunSeed, offset + at)));
+}
+
 std::string join(Parts& parts, std::uint64_t offset) {
   const std::uint64_t separators = parts.blocks.size();
   const std::uint64_t filter = separators + parts.separators.size();
@@ -137,8 +146,9 @@ std::string join(Parts& parts, std::uint64_t offset) {
   };
   store_le(to + 96, checksum(parts.separators, separators));
   store_le(to + 104, checksum(parts.filter, filter));
-  store_le(to + 120, checksum({to, 120}, footer));
-  return parts.blocks + parts.separators + parts.filter + parts.footer;
+  std::string image = parts.blocks + parts.separators + parts.filter + parts.footer;
+  store_checksum(image, offset);
+  return image;
 }
 
 }  // namespace
@@ -160,7 +170,7 @@ void mutate_run(std::string& image, std::uint64_t offset, std::uint32_t choice,
   pad(parts.filter);
   choice /= static_cast<std::uint32_t>(std::size(targets));
   std::vector<SeparatorRecord> records;
-  if (choice % 8 != 0) {
+  if (choice % 4 != 0) {
     const auto block_count = load_le<std::uint64_t>(parts.footer.data() + 24);
     const std::uint64_t entry_count = repair_separators(parts, block_count, records);
     if (&target != &parts.footer) {
@@ -170,6 +180,14 @@ void mutate_run(std::string& image, std::uint64_t offset, std::uint32_t choice,
     repair_blocks(parts.blocks, records, offset);
   }
   image = join(parts, offset);
+  if (&target == &parts.footer && choice % 2 == 0) {
+    // Sizes and offsets as well: only the footer's own checksum is right.
+    std::string fields = image.substr(image.size() - kRunFooterSize + 16, 96);
+    mutate(fields);
+    fields.resize(96);
+    image.replace(image.size() - kRunFooterSize + 16, fields.size(), fields);
+    store_checksum(image, offset);
+  }
 }
 
 }  // namespace varve::fuzz

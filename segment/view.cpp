@@ -57,7 +57,7 @@ FoundEntry answer(const FoundEntry& entry, Sequence effective, Sequence erased_a
 FoundEntry View::find(std::string_view key, std::uint64_t hash, Sequence at,
                       std::string& scratch) const {
   // All filter lines are asked for before the first is needed: then the number of runs does not
-  // show in a get (docs/PERFORMANCE.md).
+  // show in a get.
   for (const RunLayer& layer : runs) layer.run->prefetch_filter(hash);
   const Sequence erased_at = range_erased_at(key, at);
   if (const FoundEntry entry = active->find(key, hash, at); entry.found) {

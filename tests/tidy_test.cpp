@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <fstream>
+#include <iterator>
 #include <map>
 #include <string>
 #include <utility>
@@ -129,6 +131,17 @@ TEST_CASE("long lines, tabs and bare reminders are found", "[tidy]") {
   CHECK(broken_rules("lib/a.cpp", reminder + ": later\n") == "todo");
   CHECK(broken_rules("lib/a.cpp", reminder + "(somebody): later\n") == "todo");
   CHECK(broken_rules("lib/a.cpp", reminder + "(perf): later\n").empty());
+}
+
+TEST_CASE("the README's code is the example that is built and run", "[tidy]") {
+  const auto read = [](const char* name) {
+    std::ifstream file(std::string(VARVE_SOURCE_DIR "/") + name);
+    return std::string(std::istreambuf_iterator<char>(file), {});
+  };
+  std::string example = read("examples/readme.cpp");
+  example.erase(0, example.find("#include"));
+  CHECK(example.size() > 300);
+  CHECK(read("README.md").find("```cpp\n" + example + "```") != std::string::npos);
 }
 
 TEST_CASE("a sleeping test is found", "[tidy]") {

@@ -89,7 +89,7 @@ int dispatch(const Arguments& arguments, std::istream& in, std::ostream& out, st
 
 // An Error's sentence names its file where it can; the command always says which.
 std::string error_text(const Error& error) {
-  const std::string message = error.what();
+  std::string message = error.what();
   const std::string path = error.path().string();
   if (path.empty() || message.find(path) != std::string::npos) return message;
   return path + ": " + message;

@@ -16,7 +16,7 @@ namespace varve::tools {
 
 namespace {
 
-constexpr std::size_t kChunkSize = 64 * 1024;
+constexpr std::size_t kChunkSize = std::size_t{64} << 10;
 // The longest line that can be an entry: JSON may spell a byte with six.
 constexpr std::size_t kLineSizeMax = 6 * (kKeySizeMax + kValueSizeMax) + 1024;
 

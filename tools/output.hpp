@@ -41,7 +41,7 @@ class Output {
   }
 
  private:
-  static constexpr std::size_t kBufferSize = 64 * 1024;
+  static constexpr std::size_t kBufferSize = std::size_t{64} << 10;
   std::ostream& out_;
   std::string buffer_;
 };

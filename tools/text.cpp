@@ -277,7 +277,10 @@ std::optional<std::uint64_t> parse_size(std::string_view text) {
   const auto parts = split_number(text);
   if (!parts) return std::nullopt;
   std::string unit;
-  for (const char c : parts->unit) unit.push_back(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
+  for (const char c : parts->unit) {
+    const bool upper = c >= 'A' && c <= 'Z';
+    unit.push_back(upper ? static_cast<char>(c + ('a' - 'A')) : c);
+  }
   int shift = 0;
   if (unit == "k" || unit == "kib" || unit == "kb") {
     shift = 10;

@@ -19,7 +19,7 @@ enum class ErrorCode : std::uint8_t {
   NotFound,         // There is no index (or no such file): create it, or give another path.
   AlreadyExists,    // create() found an index: open it, or give another path.
   Locked,           // Another process or handle owns the directory: try later.
-  Busy,             // The write did not happen before its deadline: try again after retry_after().
+  Busy,             // The write did not happen before its deadline: try again later.
   Io,               // The operating system refused: system() holds errno.
   NoSpace,          // The medium or the quota is full: free space, then go on.
   ReadOnly,         // The index cannot be written: read-only medium, or an earlier failure.

@@ -24,8 +24,8 @@ extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, st
 
 namespace {
 
-constexpr std::size_t kMutantsPerFile = 40;
-constexpr std::size_t kMutantSizeMax = 128 * 1024;
+constexpr std::size_t kMutantsPerFile = 300;
+constexpr std::size_t kMutantSizeMax = 80 * 1024;
 
 std::mt19937_64& generator() {
   static std::mt19937_64 random(1);
@@ -74,6 +74,24 @@ std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, std::size_t s
   return size;
 }
 
+namespace {
+
+// One to three mutations away from a stored input.
+void run_mutant(Bytes bytes) {
+  std::mt19937_64& random = generator();
+  std::size_t size = bytes.size();
+  bytes.resize(std::max(kMutantSizeMax, size));
+  for (std::size_t rounds = 1 + random() % 3; rounds > 0; --rounds) {
+    const auto seed = static_cast<unsigned>(random());
+    size = LLVMFuzzerCustomMutator != nullptr
+               ? LLVMFuzzerCustomMutator(bytes.data(), size, bytes.size(), seed)
+               : LLVMFuzzerMutate(bytes.data(), size, bytes.size());
+  }
+  run(bytes.data(), size);
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
   if (argc != 2) return std::fprintf(stderr, "usage: %s DIRECTORY\n", argv[0]), 2;
   std::vector<std::filesystem::path> files;
@@ -85,20 +103,12 @@ int main(int argc, char** argv) {
   run(nullptr, 0);
   for (const std::filesystem::path& path : files) {
     std::ifstream file(path, std::ios::binary);
-    Bytes bytes{std::istreambuf_iterator<char>(file), {}};
+    const Bytes bytes{std::istreambuf_iterator<char>(file), {}};
     if (!file || bytes.empty()) return std::fprintf(stderr, "cannot read %s\n", path.c_str()), 1;
     std::printf("%s\n", path.c_str());
     std::fflush(stdout);
     run(bytes.data(), bytes.size());
-    std::size_t size = bytes.size();
-    bytes.resize(std::max(kMutantSizeMax, size));
-    for (std::size_t i = 0; i < kMutantsPerFile; ++i) {
-      const auto seed = static_cast<unsigned>(generator()());
-      size = LLVMFuzzerCustomMutator != nullptr
-                 ? LLVMFuzzerCustomMutator(bytes.data(), size, bytes.size(), seed)
-                 : LLVMFuzzerMutate(bytes.data(), size, bytes.size());
-      run(bytes.data(), size);
-    }
+    for (std::size_t i = 0; i < kMutantsPerFile; ++i) run_mutant(bytes);
   }
   return 0;
 }
