@@ -66,8 +66,9 @@ ScanRange decode_resume_token(std::string_view token, const std::string& uuid) {
   range.from = reader.sized();
   range.to = reader.sized();
   if (!reader.ok() || reader.remaining() != 0) refuse_token("its fields do not fit");
+  if ((body[1] & ~3) != 0) refuse_token("unknown flags");
   range.reverse = (body[1] & 1) != 0;
-  range.empty = (body[1] & 2) != 0;
+  range.empty = (body[1] & 2) != 0 || (!range.to.empty() && range.from >= range.to);
   return range;
 }
 
