@@ -239,6 +239,7 @@ void GatedIndex<Gate>::close() {
   }
   open_.store(false, std::memory_order_release);
   closing_.store(false, std::memory_order_relaxed);
+  gate_.exclusive_scan_ended();  // Writers that wait for a scan find the index closed.
   engine_->release_ownership();
   if (failure != nullptr) std::rethrow_exception(failure);
 }
