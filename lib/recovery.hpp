@@ -23,7 +23,8 @@ enum class OpenMode : std::uint8_t {
 [[nodiscard]] std::unique_ptr<Core> open_core(std::shared_ptr<directory::Directory> directory,
                                               const Options& options, OpenMode mode);
 
-// Applies one logged operation to the segments that do not have it yet. `sequence` is its record's.
+// Lays a range tombstone over the segments in [from, to) that hold anything. `only_unflushed`, for
+// replaying: not over those whose runs have it already.
 void apply_range_erase(Core& core, std::string_view from, std::string_view to, Sequence sequence,
                        bool only_unflushed);
 

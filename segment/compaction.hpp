@@ -80,7 +80,7 @@ struct MergePlan {
   std::size_t first = 0, count = 0;
 };
 
-// Lazy levelling (DESIGN section 10): Main once the deltas reach `ratio` of the main run or the
+// Lazy levelling (docs/adr/0001): Main once the deltas reach `ratio` of the main run or the
 // runs are too many; else Tier when a tier is full; else None.
 [[nodiscard]] MergePlan plan_merge(const View& view, double ratio, const Tuning& tuning);
 // Whether a flush of this segment's memory should go straight into the main run.
