@@ -171,6 +171,7 @@ EpochDomain::EpochDomain() noexcept {
 
 EpochDomain::~EpochDomain() {
   if (internal::process().forked()) return;
+  VARVE_CHECK(!pinned());
   // An object's destruction may retire others.
   while (retired_count_.load(std::memory_order_acquire) !=
          freed_count_.load(std::memory_order_acquire) +
