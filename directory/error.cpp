@@ -49,12 +49,20 @@ struct Error::Details {
   ErrorCode code;
   std::filesystem::path path;
   std::error_code system;
+  std::chrono::nanoseconds retry_after{0};
 };
+
+Error::Error(const std::string& message, std::shared_ptr<const Details> details)
+    : std::runtime_error(message), details_(std::move(details)) {}
+
+Error Error::busy(const std::string& reason, std::chrono::nanoseconds retry_after) {
+  return {reason, std::make_shared<const Details>(Details{ErrorCode::Busy, {}, {}, retry_after})};
+}
 
 Error::Error(ErrorCode code, const std::string& message, std::filesystem::path path,
              std::error_code system)
     : std::runtime_error(message),
-      details_(std::make_shared<const Details>(Details{code, std::move(path), system})) {}
+      details_(std::make_shared<const Details>(Details{code, std::move(path), system, {}})) {}
 Error::Error(const Error&) noexcept = default;
 Error& Error::operator=(const Error&) noexcept = default;
 Error::~Error() = default;
@@ -67,6 +75,9 @@ const std::filesystem::path& Error::path() const noexcept {
 }
 std::error_code Error::system() const noexcept {
   return details_->system;
+}
+std::chrono::nanoseconds Error::retry_after() const noexcept {
+  return details_->retry_after;
 }
 
 }  // namespace varve

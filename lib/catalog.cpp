@@ -19,7 +19,7 @@ bool Catalog::is_on_disk(const std::string& bytes) const noexcept {
 void Catalog::replace(const directory::Ownership& ownership,
                       const std::function<void(Manifest&)>& edit) {
   failure_.rethrow_if_failed();
-  Manifest next = manifest_;
+  Manifest next = *manifest();
   edit(next);
   ++next.edit;
   const std::string bytes = encode_manifest(next);
@@ -32,8 +32,10 @@ void Catalog::replace(const directory::Ownership& ownership,
     if (!untouched) failure_.record(std::current_exception());
     throw;
   }
-  bytes_written_ += bytes.size();
-  manifest_ = std::move(next);
+  bytes_written_.fetch_add(bytes.size(), std::memory_order_relaxed);
+  auto replacement = std::make_shared<const Manifest>(std::move(next));
+  const std::lock_guard lock(mutex_);
+  manifest_.swap(replacement);
 }
 
 }  // namespace varve::internal

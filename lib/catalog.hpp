@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 
@@ -14,27 +17,35 @@ namespace varve::internal {
 
 // The manifest in memory and on disk. replace() is the index's only commit point: before it the
 // old structure holds, after it the new one, at any crash in between one of the two.
-// Thread-safety: one thread at a time.
+// Thread-safety: manifest() from any thread; replace() by one at a time.
 class Catalog {
  public:
   Catalog(directory::Directory& directory, Manifest manifest, FailureLatch& failure)
-      : directory_(directory), manifest_(std::move(manifest)), failure_(failure) {}
+      : directory_(directory),
+        manifest_(std::make_shared<const Manifest>(std::move(manifest))),
+        failure_(failure) {}
 
-  [[nodiscard]] const Manifest& manifest() const noexcept { return manifest_; }
+  [[nodiscard]] std::shared_ptr<const Manifest> manifest() const noexcept {
+    const std::lock_guard lock(mutex_);
+    return manifest_;
+  }
   // Applies `edit` to a copy and makes the copy durable; then it is manifest(). `ownership` is
   // verified first.
   // Errors: NoSpace (nothing changed, may be tried again); anything else is latched, because the
   // disk may hold either manifest.
   void replace(const directory::Ownership& ownership, const std::function<void(Manifest&)>& edit);
-  [[nodiscard]] std::uint64_t bytes_written() const noexcept { return bytes_written_; }
+  [[nodiscard]] std::uint64_t bytes_written() const noexcept {
+    return bytes_written_.load(std::memory_order_relaxed);
+  }
 
  private:
   [[nodiscard]] bool is_on_disk(const std::string& bytes) const noexcept;
 
   directory::Directory& directory_;
-  Manifest manifest_;
+  mutable std::mutex mutex_;
+  std::shared_ptr<const Manifest> manifest_;  // The pointer is guarded by mutex_.
   FailureLatch& failure_;
-  std::uint64_t bytes_written_ = 0;
+  std::atomic<std::uint64_t> bytes_written_ = 0;
 };
 
 }  // namespace varve::internal

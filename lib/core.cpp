@@ -14,12 +14,58 @@ Core::Core(std::shared_ptr<directory::Directory> opened,
       ownership(std::move(owner)),
       options(chosen),
       catalog(*directory, std::move(manifest), failure),
-      run_store(*directory, catalog.manifest().uuid, options.reads) {}
+      run_store(*directory, catalog.manifest()->uuid, options.reads),
+      concurrency(options.access == Access::Concurrent ? std::make_unique<Concurrency>()
+                                                       : nullptr) {}
 
-Core::~Core() = default;
+Core::~Core() {
+  delete routes_.load(std::memory_order_relaxed);
+}
+
+void Core::set_routes(std::unique_ptr<const RouteMap> routes) {
+  auto* const retired = const_cast<RouteMap*>(
+      routes_.exchange(routes.release(), std::memory_order_acq_rel));
+  if (retired == nullptr) return;
+  if (concurrency != nullptr) {
+    concurrency->domain.retire(retired);
+  } else {
+    delete retired;
+  }
+}
+
+Sequence Core::take_snapshot() {
+  if (concurrency != nullptr) return snapshots.take(concurrency->published);
+  snapshots.add(last_sequence());
+  return last_sequence();
+}
+
+std::vector<Sequence> Core::snapshots_for_merge() const {
+  if (concurrency != nullptr) concurrency->published.await(last_sequence());
+  return snapshots.live();
+}
+
+std::unique_lock<std::mutex> Core::lock_jobs() const {
+  return concurrency == nullptr ? std::unique_lock<std::mutex>()
+                                : std::unique_lock(concurrency->jobs);
+}
+
+std::unique_lock<std::mutex> Core::lock_catalog() const {
+  return concurrency == nullptr ? std::unique_lock<std::mutex>()
+                                : std::unique_lock(concurrency->catalog);
+}
+
+std::unique_lock<std::mutex> Core::lock_log() const {
+  return concurrency == nullptr ? std::unique_lock<std::mutex>()
+                                : std::unique_lock(concurrency->log);
+}
+
+std::unique_lock<segment::WriterMutex> Core::lock_writer(segment::Segment& segment) const {
+  return concurrency == nullptr ? std::unique_lock<segment::WriterMutex>()
+                                : std::unique_lock(segment.writer_mutex());
+}
 
 std::shared_ptr<segment::Delta> Core::make_delta() {
-  return std::make_shared<segment::Delta>(pool, seams.reclaimer == nullptr
+  return std::make_shared<segment::Delta>(pool, concurrency == nullptr
                                                     ? segment::Delta::ReaderMode::Alone
                                                     : segment::Delta::ReaderMode::Concurrent);
 }
@@ -38,6 +84,12 @@ std::shared_ptr<segment::Segment> Core::make_segment(const SegmentRecord& record
 }
 
 void Core::publish(segment::Segment& segment, const std::function<void(segment::View&)>& change) {
+  const auto lock = lock_writer(segment);
+  publish_locked(segment, change);
+}
+
+void Core::publish_locked(segment::Segment& segment,
+                          const std::function<void(segment::View&)>& change) {
   const segment::View& old = segment.view();
   auto next = std::make_unique<segment::View>();
   next->active = old.active;
@@ -46,8 +98,10 @@ void Core::publish(segment::Segment& segment, const std::function<void(segment::
   next->range_tombstones = old.range_tombstones;
   change(*next);
   const segment::View* retired = segment.publish(next.release());
-  if (seams.reclaimer != nullptr) {
-    seams.reclaimer->retire(retired);
+  if (concurrency != nullptr) {
+    concurrency->domain.retire(const_cast<segment::View*>(retired), [](void* view) noexcept {
+      static_cast<const segment::View*>(view)->release();
+    });
   } else {
     retired->release();
   }
@@ -71,24 +125,32 @@ Sequence oldest_unflushed(const segment::View& view, Sequence flushed_sequence) 
 // Log records up to here are in runs. `manifest` may already be ahead of the routes: the record
 // that a segment's keys belong to is then the one whose range contains its fence.
 Sequence Core::checkpoint_for(const Manifest& manifest) const noexcept {
-  Sequence oldest = segment::kSequenceMax;
+  // Before the views are looked at: what is handed out later may not be in them yet.
+  Sequence checkpoint = visible_sequence();
+  const auto pinned = pin();
   std::size_t at = 0;
-  for (const auto& segment : routes->segments()) {
+  for (const auto& segment : routes().segments()) {
     while (at + 1 < manifest.segments.size() &&
            manifest.segments[at + 1].fence <= segment->lower()) {
       ++at;
     }
-    oldest =
-        std::min(oldest, oldest_unflushed(segment->view(), manifest.segments[at].flushed_sequence));
+    const Sequence oldest =
+        oldest_unflushed(segment->view(), manifest.segments[at].flushed_sequence);
+    if (oldest != segment::kSequenceMax) checkpoint = std::min(checkpoint, oldest - 1);
   }
-  return oldest == segment::kSequenceMax ? last_sequence : oldest - 1;
+  return checkpoint;
 }
 
 void Core::commit(const std::function<void(Manifest&)>& edit) {
+  const auto lock = lock_catalog();
+  replace_manifest(edit);
+}
+
+void Core::replace_manifest(const std::function<void(Manifest&)>& edit) {
   Sequence checkpoint = 0;
   catalog.replace(*ownership, [&](Manifest& next) {
     edit(next);
-    next.last_sequence = std::max(next.last_sequence, last_sequence);
+    next.last_sequence = std::max(next.last_sequence, last_sequence());
     checkpoint = std::max(next.checkpoint, checkpoint_for(next));
     next.checkpoint = checkpoint;
     if (log != nullptr) next.logs = log->live_after(checkpoint);
@@ -99,18 +161,22 @@ void Core::commit(const std::function<void(Manifest&)>& edit) {
   }
 }
 
-void Core::ensure_log(std::size_t payload_size) {
-  if (!log->fits(payload_size)) {
-    on_log([&](WriteLog& open) {
-      open.rotate(manifest().next_log_number, last_sequence + 1, payload_size);
-    });
-  } else if (!manifest().logs.empty() && manifest().logs.back().number == log->live().back().number)
-      [[likely]] {
-    return;
+// Also when an earlier commit of the new file failed: no record may go into a file that recovery
+// would not read.
+void Core::ready_log(std::size_t payload_size) {
+  const auto catalog_lock = lock_catalog();
+  {
+    const auto log_lock = lock_log();
+    if (log_ready(payload_size)) return;
+    if (!log->fits(payload_size)) {
+      log_listed_ = false;
+      on_log([&](WriteLog& open) {
+        open.rotate(manifest()->next_log_number, last_sequence() + 1, payload_size);
+      });
+    }
   }
-  // Also when an earlier commit of the new file failed: no record may go into a file that
-  // recovery would not read.
-  commit([&](Manifest& next) { next.next_log_number = log->live().back().number + 1; });
+  replace_manifest([&](Manifest& next) { next.next_log_number = log->live().back().number + 1; });
+  const auto log_lock = lock_log();
   log_listed_ = true;
 }
 

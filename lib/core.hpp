@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <exception>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "directory/directory.hpp"
 #include "lib/catalog.hpp"
+#include "lib/concurrency.hpp"
 #include "lib/failure_latch.hpp"
+#include "lib/relaxed_counter.hpp"
 #include "lib/route_map.hpp"
 #include "lib/run_store.hpp"
-#include "lib/seams.hpp"
 #include "lib/snapshots.hpp"
 #include "lib/write_log.hpp"
 #include "segment/arena.hpp"
@@ -24,19 +28,20 @@ namespace varve::internal {
 
 // Figures since open; see Statistics for their meanings.
 struct Counters {
-  std::uint64_t put = 0, erase = 0, get = 0, get_hit = 0, scan = 0;
-  std::uint64_t user_bytes = 0, run_bytes = 0;
-  std::uint64_t flush = 0, compaction = 0, split = 0, merge = 0;
-  std::uint64_t recovered_operations = 0, recovery_microseconds = 0;
+  RelaxedCounter put, erase, get, get_hit, scan;
+  RelaxedCounter user_bytes, run_bytes;
+  RelaxedCounter flush, compaction, split, merge;
+  RelaxedCounter recovered_operations, recovery_microseconds;
   bool recovered_after_crash = false;
 };
 
 // The state of one open index that the write path, the jobs and recovery share. It knows how the
 // parts belong together; what to do with them is said in engine, flush, compaction and recovery.
 //
-// Invariant: routes()->at(i) is the segment of manifest().segments[i]; every live run of the
+// Invariant: routes().at(i) is the segment of manifest()->segments[i]; every live run of the
 // manifest is open in exactly one view.
-// Thread-safety: one thread at a time (the access mode sees to it).
+// Thread-safety: without `concurrency`, one thread at a time. With it: routes() and views under an
+// epoch pin; publish() from any thread; jobs under lock_jobs(); the rest as each says.
 class Core {
  public:
   Core(std::shared_ptr<directory::Directory> directory,
@@ -48,34 +53,77 @@ class Core {
   std::shared_ptr<directory::Directory> directory;
   std::unique_ptr<directory::Ownership> ownership;
   Options options;
-  Seams seams;
   FailureLatch failure;
   segment::ChunkPool pool;
   Catalog catalog;
-  RunStore run_store;
+  RunStore run_store;  // Used by jobs only.
   Snapshots snapshots;
   Counters counters;
   std::unique_ptr<WriteLog> log;  // Null for a read-only index, and until recovery has begun one.
-  std::shared_ptr<const RouteMap> routes;
-  Sequence last_sequence = 0;
   // A write without log record is in memory: flushes must then take all segments at one moment,
-  // so that a crash leaves a prefix of the writes and whole batches.
-  bool unlogged_writes = false;
-  std::size_t memory_after_flush = 0;  // What the last flush for memory left, bytes.
+  // so that a crash leaves a prefix of the writes and whole batches. Set under the lock of the
+  // segment that the write goes to.
+  std::atomic<bool> unlogged_writes = false;
+  std::atomic<std::size_t> memory_after_flush = 0;  // What the last flush for memory left, bytes.
+  std::atomic<std::size_t> exclusive_scans = 0;     // That are open: nobody may write.
+  const std::unique_ptr<Concurrency> concurrency;   // Null where there is one thread at a time.
 
-  [[nodiscard]] const Manifest& manifest() const noexcept { return catalog.manifest(); }
+  [[nodiscard]] std::shared_ptr<const Manifest> manifest() const noexcept {
+    return catalog.manifest();
+  }
+  [[nodiscard]] const RouteMap& routes() const noexcept {
+    return *routes_.load(std::memory_order_acquire);
+  }
+  void set_routes(std::unique_ptr<const RouteMap> routes);
+  // Keeps what routes() and view() give from being freed.
+  [[nodiscard]] static concurrent::EpochDomain::Guard pin() noexcept {
+    return concurrent::EpochDomain::pin();
+  }
+  // The segment's present view, kept alive by the caller: for jobs, which take their time.
+  [[nodiscard]] static segment::ViewRef view_of(const segment::Segment& segment) noexcept {
+    const auto pinned = pin();
+    return segment::ViewRef(segment.view());
+  }
+  // The last sequence handed out. Stored under lock_log().
+  [[nodiscard]] Sequence last_sequence() const noexcept {
+    return last_sequence_.load(std::memory_order_acquire);
+  }
+  void set_last_sequence(Sequence sequence) noexcept {
+    last_sequence_.store(sequence, std::memory_order_release);
+  }
+  // The sequence that a reader of the present reads at.
+  [[nodiscard]] Sequence visible_sequence() const noexcept {
+    return concurrency != nullptr ? concurrency->published.published() : last_sequence();
+  }
+  // Registers the present moment as a snapshot.
+  [[nodiscard]] Sequence take_snapshot();
+  // The live snapshots as a merge must respect them: everything written so far is visible.
+  [[nodiscard]] std::vector<Sequence> snapshots_for_merge() const;
+
+  // The locks of Concurrency, in its order; they lock nothing where there is only one thread.
+  [[nodiscard]] std::unique_lock<std::mutex> lock_jobs() const;
+  [[nodiscard]] std::unique_lock<std::mutex> lock_catalog() const;
+  [[nodiscard]] std::unique_lock<std::mutex> lock_log() const;
+  [[nodiscard]] std::unique_lock<segment::WriterMutex> lock_writer(segment::Segment& segment) const;
+
   // A segment object for a manifest record, its runs opened, its memory empty.
   [[nodiscard]] std::shared_ptr<segment::Segment> make_segment(const SegmentRecord& record,
                                                                std::string upper);
   [[nodiscard]] std::shared_ptr<segment::Delta> make_delta();
   // Replaces a segment's view by what `change` makes of a copy.
   void publish(segment::Segment& segment, const std::function<void(segment::View&)>& change);
+  // Likewise. Requires: the segment's writer lock is held.
+  void publish_locked(segment::Segment& segment, const std::function<void(segment::View&)>& change);
 
   // Replaces the manifest: `edit` for the structure; sequence, checkpoint and logs are filled in
   // here. Afterwards dead logs are recycled. Errors: as Catalog::replace.
   void commit(const std::function<void(Manifest&)>& edit);
-  // Makes sure that the log can take a record, in a file that the manifest knows.
-  void ensure_log(std::size_t payload_size);
+  // True when the log takes such a record, in a file that the manifest knows. Under lock_log().
+  [[nodiscard]] bool log_ready(std::size_t payload_size) const noexcept {
+    return log_listed_ && log->fits(payload_size);
+  }
+  // Makes it so, unless another thread uses the room up. Requires: no lock of Concurrency but jobs.
+  void ready_log(std::size_t payload_size);
   // A call on the log. Once the log is poisoned, so is the index.
   template <typename Call>
   void on_log(const Call& call) {
@@ -98,7 +146,10 @@ class Core {
 
  private:
   [[nodiscard]] Sequence checkpoint_for(const Manifest& manifest) const noexcept;
+  void replace_manifest(const std::function<void(Manifest&)>& edit);  // Under lock_catalog().
 
+  std::atomic<const RouteMap*> routes_ = nullptr;
+  std::atomic<Sequence> last_sequence_ = 0;
   bool log_listed_ = false;  // The manifest names the log file that is being written.
 };
 

@@ -10,31 +10,11 @@
 #include "directory/checksum.hpp"
 #include "lib/engine_cursor.hpp"
 #include "lib/maintenance.hpp"
+#include "lib/operation_checks.hpp"
 #include "lib/recovery.hpp"
 #include "varve/error.hpp"
-#include "varve/limits.hpp"
 
 namespace varve::internal {
-namespace {
-
-void check_key(std::string_view key) {
-  if (key.size() >= kKeySizeMin && key.size() <= kKeySizeMax) [[likely]]
-    return;
-  throw Error(ErrorCode::InvalidArgument, "the key has " + std::to_string(key.size()) +
-                                              " bytes, expected " + std::to_string(kKeySizeMin) +
-                                              " to " + std::to_string(kKeySizeMax));
-}
-
-void check_value(std::string_view value) {
-  if (value.size() <= kValueSizeMax) [[likely]]
-    return;
-  throw Error(ErrorCode::InvalidArgument, "the value has " + std::to_string(value.size()) +
-                                              " bytes, expected at most " +
-                                              std::to_string(kValueSizeMax));
-}
-
-}  // namespace
-
 Engine::Engine(std::unique_ptr<Core> core)
     : core_(std::move(core)), last_interval_sync_(std::chrono::steady_clock::now()) {}
 Engine::~Engine() = default;
@@ -45,7 +25,7 @@ Durability Engine::admit(const WriteOptions& options) {
     throw Error(ErrorCode::ReadOnly, "the index was opened read-only", core_->directory->path());
   }
   core_->failure.rethrow_if_failed();
-  if (exclusive_scans_ != 0) {
+  if (core_->exclusive_scans != 0) {
     throw Error(ErrorCode::Busy, "an exclusive scan is open: destroy it, then write");
   }
   if (options.deadline && options.deadline->count() <= 0) {
@@ -91,9 +71,7 @@ void Engine::erase(std::string_view key, const WriteOptions& options) {
 
 void Engine::erase_range(std::string_view from, std::string_view to, const WriteOptions& options) {
   if (!to.empty() && from >= to) return;
-  if (from.size() > kKeySizeMax || to.size() > kKeySizeMax) {
-    throw Error(ErrorCode::InvalidArgument, "a bound of the range is longer than a key may be");
-  }
+  check_bounds(from, to);
   write_one(OperationKind::EraseRange, from, to, options);
   ++core_->counters.erase;
 }
@@ -103,15 +81,15 @@ void Engine::write_one(OperationKind kind, std::string_view key, std::string_vie
   const Durability durability = admit(options);
   make_room(options);
   const bool logged = durability != Durability::Buffered;
-  if (logged) core_->ensure_log(WriteLog::operation_payload_size(key, value));
-  const Sequence sequence = core_->last_sequence + 1;
+  if (logged) ready_log(WriteLog::operation_payload_size(key, value));
+  const Sequence sequence = core_->last_sequence() + 1;
   if (logged) {
     core_->on_log([&](WriteLog& log) { log.append_operation(sequence, kind, key, value); });
   } else {
     core_->unlogged_writes = true;
   }
   apply(kind, key, value, sequence);
-  core_->last_sequence = sequence;
+  core_->set_last_sequence(sequence);
   core_->counters.user_bytes += key.size() + value.size();
   settle(durability);
 }
@@ -121,8 +99,8 @@ void Engine::write(const WriteBatch& batch, const WriteOptions& options) {
   if (batch.empty()) return;
   make_room(options);
   const bool logged = durability != Durability::Buffered;
-  if (logged) core_->ensure_log(batch.size());
-  const Sequence sequence = core_->last_sequence + 1;
+  if (logged) ready_log(batch.size());
+  const Sequence sequence = core_->last_sequence() + 1;
   if (logged) {
     core_->on_log([&](WriteLog& log) { log.append(sequence, batch.encoded()); });
   } else {
@@ -137,7 +115,7 @@ void Engine::write(const WriteBatch& batch, const WriteOptions& options) {
     ++(operation.kind == OperationKind::Put ? core_->counters.put : core_->counters.erase);
   }
   VARVE_CHECK(reader.ok());  // WriteBatch encodes only what parses.
-  core_->last_sequence = sequencer.last();
+  core_->set_last_sequence(sequencer.last());
   settle(durability);
 }
 
@@ -152,7 +130,7 @@ void Engine::apply(OperationKind kind, std::string_view key, std::string_view va
       return;
     }
     const std::uint64_t hash = directory::hash64(key);
-    segment::Segment& segment = core_->routes->find(key);
+    segment::Segment& segment = core_->routes().find(key);
     segment.insert(key, hash,
                    kind == OperationKind::Put ? segment::Kind::Value : segment::Kind::Tombstone,
                    value, sequence, core_->snapshots.newest() != 0);
@@ -196,7 +174,7 @@ void Engine::sync_log() {
 bool Engine::get(std::string_view key, std::string& value, Sequence at) {
   ++core_->counters.get;
   const std::uint64_t hash = directory::hash64(key);
-  const segment::FoundEntry found = core_->routes->find(key).view().find(key, hash, at, scratch_);
+  const segment::FoundEntry found = core_->routes().find(key).view().find(key, hash, at, scratch_);
   if (!found.found) return false;
   value.assign(found.value);
   ++core_->counters.get_hit;
@@ -206,7 +184,7 @@ bool Engine::get(std::string_view key, std::string& value, Sequence at) {
 bool Engine::contains(std::string_view key, Sequence at) {
   ++core_->counters.get;
   const bool found =
-      core_->routes->find(key).view().find(key, directory::hash64(key), at, scratch_).found;
+      core_->routes().find(key).view().find(key, directory::hash64(key), at, scratch_).found;
   core_->counters.get_hit += found ? 1 : 0;
   return found;
 }
@@ -222,12 +200,12 @@ std::vector<std::optional<std::string>> Engine::multi_get(std::span<const std::s
 }
 
 std::unique_ptr<EngineCursor> Engine::scan(const ScanOptions& options) {
-  return std::make_unique<EngineCursor>(*this, options);
+  ++core_->counters.scan;
+  return std::make_unique<EngineCursor>(*core_, options);
 }
 
 Sequence Engine::take_snapshot() {
-  core_->snapshots.add(core_->last_sequence);
-  return core_->last_sequence;
+  return core_->take_snapshot();
 }
 
 void Engine::release_snapshot(Sequence sequence) noexcept {
@@ -255,11 +233,11 @@ std::optional<std::string> Engine::compact_step(std::string_view at, std::string
   }
   const JobControl control{cancel};
   control.check();
-  const SegmentPtr segment = core_->routes->at(core_->routes->index_of(at));
-  const segment::View& view = segment->view();
-  const bool compact_already = !view.has_memory() && view.slice_count() == 0 &&
-                               view.range_tombstones.empty() && view.runs.size() <= 1 &&
-                               view.main_size() <= core_->options.tuning.segment_size;
+  const SegmentPtr segment = core_->routes().at(core_->routes().index_of(at));
+  const segment::ViewRef view = Core::view_of(*segment);
+  const bool compact_already = !view->has_memory() && view->slice_count() == 0 &&
+                               view->range_tombstones.empty() && view->runs.size() <= 1 &&
+                               view->main_size() <= core_->options.tuning.segment_size;
   const std::string upper = segment->upper();
   if (!compact_already) merge_main(*core_, segment, control);
   if (!upper.empty() && (to.empty() || upper < to)) return upper;
@@ -270,7 +248,7 @@ std::optional<std::string> Engine::compact_step(std::string_view at, std::string
 
 std::size_t Engine::segment_count(std::string_view from, std::string_view to) const {
   if (!to.empty() && from >= to) return 0;
-  const RouteMap& routes = *core_->routes;
+  const RouteMap& routes = core_->routes();
   const std::size_t first = routes.index_of(from);
   std::size_t last = to.empty() ? routes.size() - 1 : routes.index_of(to);
   if (last > first && routes.at(last)->lower() == to) --last;  // The end is exclusive.
@@ -283,19 +261,20 @@ void Engine::close() {
     flush_all(core);
     core.run_store.sweep();
     core.end_log();
-    core.ownership->set_phase(true, core.manifest().writer_epoch);
+    core.ownership->set_phase(true, core.manifest()->writer_epoch);
   }
 }
 
 Options Engine::options() const {
   Options options = core_->options;
-  options.key_codec = core_->manifest().key_codec;
-  options.value_codec = core_->manifest().value_codec;
+  options.key_codec = core_->manifest()->key_codec;
+  options.value_codec = core_->manifest()->value_codec;
   return options;
 }
 
 void Engine::set_codecs(std::string_view key_codec, std::string_view value_codec) {
-  const Manifest& manifest = core_->manifest();
+  const auto held = core_->manifest();
+  const Manifest& manifest = *held;
   const auto check = [&](const char* what, const std::string& present, std::string_view wanted) {
     if (present.empty() || wanted.empty() || present == wanted) return;
     throw Error(ErrorCode::Mismatch,
@@ -320,13 +299,15 @@ void Engine::set_codecs(std::string_view key_codec, std::string_view value_codec
 
 Statistics Engine::statistics() const {
   const Core& core = *core_;
-  const Manifest& manifest = core.manifest();
+  const auto held = core.manifest();
+  const Manifest& manifest = *held;
+  const auto pinned = Core::pin();
   Statistics figures;
   figures.uuid = manifest.uuid;
   figures.writer_epoch = manifest.writer_epoch;
   figures.manifest_edit = manifest.edit;
-  figures.last_sequence = core.last_sequence;
-  for (const SegmentPtr& segment : core.routes->segments()) {
+  figures.last_sequence = core.last_sequence();
+  for (const SegmentPtr& segment : core.routes().segments()) {
     const segment::View& view = segment->view();
     SegmentStatistics& one = figures.segments.emplace_back();
     one.id = segment->id();

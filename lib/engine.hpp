@@ -44,7 +44,6 @@ class Engine {
   [[nodiscard]] std::unique_ptr<EngineCursor> scan(const ScanOptions& options);
   [[nodiscard]] Sequence take_snapshot();
   void release_snapshot(Sequence sequence) noexcept;
-  [[nodiscard]] Sequence latest() const noexcept { return core_->last_sequence; }
 
   void sync();
   void flush();
@@ -59,6 +58,7 @@ class Engine {
   [[nodiscard]] Statistics statistics() const;
   [[nodiscard]] Options options() const;
   void set_codecs(std::string_view key_codec, std::string_view value_codec);
+  [[nodiscard]] Core& core() noexcept { return *core_; }
   [[nodiscard]] const directory::Ownership& ownership() const noexcept { return *core_->ownership; }
   void release_ownership() noexcept { core_->ownership->release(); }
   [[nodiscard]] const FailureLatch& failure() const noexcept { return core_->failure; }
@@ -67,12 +67,16 @@ class Engine {
   }
 
   // Exclusive scans that are open; writes throw Busy meanwhile.
-  [[nodiscard]] std::size_t exclusive_scans() const noexcept { return exclusive_scans_; }
+  [[nodiscard]] std::size_t exclusive_scans() const noexcept { return core_->exclusive_scans; }
 
  private:
   friend class EngineCursor;
   [[nodiscard]] Durability admit(const WriteOptions& options);
   void make_room(const WriteOptions& options);
+  void ready_log(std::size_t payload_size) {
+    if (!core_->log_ready(payload_size)) [[unlikely]]
+      core_->ready_log(payload_size);
+  }
   void write_one(OperationKind kind, std::string_view key, std::string_view value,
                  const WriteOptions& options);
   void apply(OperationKind kind, std::string_view key, std::string_view value, Sequence sequence);
@@ -82,7 +86,6 @@ class Engine {
 
   std::unique_ptr<Core> core_;
   std::string scratch_;
-  std::size_t exclusive_scans_ = 0;
   bool structure_dirty_ = false;  // A segment may have become due for a merge.
   std::chrono::steady_clock::time_point last_interval_sync_;
 };

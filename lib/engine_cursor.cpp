@@ -8,6 +8,7 @@
 #include "directory/check.hpp"
 #include "directory/checksum.hpp"
 #include "varve/error.hpp"
+#include "varve/segment_index.hpp"
 
 namespace varve::internal {
 
@@ -129,33 +130,30 @@ void apply_window(ScanRange& range, const SegmentWindow& window, const RouteMap&
 
 }  // namespace
 
-EngineCursor::EngineCursor(Engine& engine, const ScanOptions& options)
-    : engine_(engine),
+EngineCursor::EngineCursor(Core& core, const ScanOptions& options)
+    : core_(core),
       isolation_(options.isolation),
-      range_(scan_range(options, engine.core_->manifest().uuid)),
+      range_(scan_range(options, core.manifest()->uuid)),
       left_(options.limit) {
   if (options.snapshot != nullptr && isolation_ != Isolation::Snapshot) {
     throw Error(ErrorCode::InvalidArgument, "a scan of a snapshot must have Isolation::Snapshot");
   }
-  Core& core = *engine_.core_;
-  apply_window(range_, options.window, *core.routes);
+  apply_window(range_, options.window, core.routes());
   position_ = range_.reverse ? range_.to : range_.from;
   if (options.snapshot != nullptr) {
     at_ = options.snapshot->sequence();
-  } else if (isolation_ == Isolation::Snapshot) {
-    at_ = core.last_sequence;
-  }
-  if (isolation_ == Isolation::Snapshot) {
     core.snapshots.add(at_);
     owns_snapshot_ = true;
+  } else if (isolation_ == Isolation::Snapshot) {
+    at_ = core.take_snapshot();
+    owns_snapshot_ = true;
   }
-  if (isolation_ == Isolation::Exclusive) ++engine_.exclusive_scans_;
-  ++core.counters.scan;
+  if (isolation_ == Isolation::Exclusive) ++core.exclusive_scans;
 }
 
 EngineCursor::~EngineCursor() {
-  if (owns_snapshot_) engine_.core_->snapshots.remove(at_);
-  if (isolation_ == Isolation::Exclusive) --engine_.exclusive_scans_;
+  if (owns_snapshot_) core_.snapshots.remove(at_);
+  if (isolation_ == Isolation::Exclusive) --core_.exclusive_scans;
 }
 
 bool EngineCursor::invalidated() const noexcept {
@@ -210,7 +208,7 @@ bool EngineCursor::find_next(Entry& entry) {
 // since then does not matter.
 bool EngineCursor::enter_segment() {
   if (range_.empty) return false;
-  const RouteMap& routes = *engine_.core_->routes;
+  const RouteMap& routes = core_.routes();
   std::size_t index = 0;
   if (!range_.reverse) {
     if (!at_start_ && (position_.empty() || (!range_.to.empty() && position_ >= range_.to))) {
@@ -225,6 +223,8 @@ bool EngineCursor::enter_segment() {
   }
   segment_ = routes.at(index);
   version_.emplace(segment_->version());
+  // Whatever becomes visible from here on has moved the version first.
+  if (isolation_ != Isolation::Snapshot) at_ = core_.visible_sequence();
   source_.reset();  // Before the view that it reads.
   view_ = segment::ViewRef(segment_->view());
   layer_sequences_.clear();
@@ -340,7 +340,7 @@ std::string EngineCursor::resume_token() const {
     rest.from = key_ + '\0';
   }
   if (!rest.to.empty() && rest.from >= rest.to) rest.empty = true;
-  return encode_resume_token(rest, engine_.core_->manifest().uuid);
+  return encode_resume_token(rest, core_.manifest()->uuid);
 }
 
 }  // namespace varve::internal

@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "lib/engine.hpp"
+#include "lib/core.hpp"
 #include "segment/merge.hpp"
 #include "segment/version.hpp"
 #include "segment/view.hpp"
@@ -29,10 +29,11 @@ struct ScanRange {
 
 // Walks segment by segment over a merged view of each. Holds one segment's view at a time, so that
 // a long scan keeps little alive; with snapshot isolation all of them are read at one sequence.
-// Thread-safety: that of the engine.
+// Thread-safety: one thread at a time; any thread may write meanwhile where the core allows it, and
+// then the constructor and step() must be called under an epoch pin.
 class EngineCursor {
  public:
-  EngineCursor(Engine& engine, const ScanOptions& options);
+  EngineCursor(Core& core, const ScanOptions& options);
   EngineCursor(const EngineCursor&) = delete;
   EngineCursor& operator=(const EngineCursor&) = delete;
   ~EngineCursor();
@@ -49,7 +50,7 @@ class EngineCursor {
   [[nodiscard]] bool hidden(const segment::EntryView& entry, std::size_t source) const noexcept;
   [[nodiscard]] bool invalidated() const noexcept;
 
-  Engine& engine_;
+  Core& core_;
   const Isolation isolation_;
   ScanRange range_;
   std::uint64_t left_;  // Entries until the limit.

@@ -6,12 +6,13 @@
 
 #include "lib/merge_job.hpp"
 #include "lib/merge_output.hpp"
+#include "lib/segment_locks.hpp"
 
 namespace varve::internal {
 
 void freeze(Core& core, segment::Segment& segment) {
   if (segment.view().active->empty()) return;
-  core.publish(segment, [&](segment::View& view) {
+  core.publish_locked(segment, [&](segment::View& view) {
     view.frozen.insert(view.frozen.begin(), std::move(view.active));
     view.active = core.make_delta();
   });
@@ -23,6 +24,7 @@ namespace {
 struct Slice {
   SegmentPtr segment;
   segment::ViewRef view;  // As of the freeze.
+  Sequence cut = 0;       // Everything of the segment up to here is frozen.
   std::optional<RunRecord> record;
   std::shared_ptr<const segment::Run> run;
 };
@@ -31,15 +33,16 @@ struct Slice {
 // because `slices` is.
 void write_delta_file(Core& core, std::uint64_t number, std::vector<Slice>& slices,
                       const JobControl& control) {
+  const std::vector<Sequence> snapshots = core.snapshots_for_merge();
   RunRecord file;
   file.kind = RunRecord::Kind::Slice;
   file.file_number = number;
-  const std::uint64_t seed = run_seed(core.manifest().uuid, file);
+  const std::uint64_t seed = run_seed(core.manifest()->uuid, file);
   core.directory->put_immutable(delta_file_name(number), [&](directory::Sink& sink) {
     for (Slice& slice : slices) {
       pad_to_slice(sink);
       const segment::View& view = *slice.view;
-      segment::PruningSource source(view.frozen, {}, rules_for(core, view, view.runs.empty()),
+      segment::PruningSource source(view.frozen, {}, rules_for(snapshots, view, view.runs.empty()),
                                     slice.segment->lower(), slice.segment->upper());
       const auto summary = write_run(core, sink, seed, source, UINT64_MAX, control);
       if (!summary) continue;
@@ -56,14 +59,14 @@ void write_delta_file(Core& core, std::uint64_t number, std::vector<Slice>& slic
 }
 
 // Lets the manifest, then the readers, see the slices in the place of the frozen deltas.
-void publish_slices(Core& core, std::uint64_t number, std::vector<Slice>& slices, Sequence cut) {
+void publish_slices(Core& core, std::uint64_t number, std::vector<Slice>& slices) {
   core.commit([&](Manifest& next) {
     next.next_delta_number = std::max(next.next_delta_number, number + 1);
     std::size_t position = 0;
     for (const Slice& slice : slices) {
       while (next.segments[position].id != slice.segment->id()) ++position;  // Both in key order.
       SegmentRecord& record = next.segments[position];
-      record.flushed_sequence = std::max(record.flushed_sequence, cut);
+      record.flushed_sequence = std::max(record.flushed_sequence, slice.cut);
       record.version = slice.segment->version().version();
       record.range_tombstones = slice.view->range_tombstones;
       if (slice.record) record.slices.insert(record.slices.begin(), *slice.record);
@@ -77,8 +80,8 @@ void publish_slices(Core& core, std::uint64_t number, std::vector<Slice>& slices
   }
 }
 
-void flush_slices(Core& core, std::vector<Slice> slices, Sequence cut, const JobControl& control) {
-  const std::uint64_t number = core.manifest().next_delta_number;
+void flush_slices(Core& core, std::vector<Slice> slices, const JobControl& control) {
+  const std::uint64_t number = core.manifest()->next_delta_number;
   const bool any_memory = std::any_of(
       slices.begin(), slices.end(), [](const Slice& slice) { return !slice.view->frozen.empty(); });
   PendingFiles pending(core);
@@ -91,9 +94,48 @@ void flush_slices(Core& core, std::vector<Slice> slices, Sequence cut, const Job
   for (Slice& slice : slices) {
     if (slice.record) slice.run = pending.open(*slice.record);
   }
-  publish_slices(core, number, slices, cut);
+  publish_slices(core, number, slices);
   pending.committed();
   if (any_memory && !any_slice) core.directory->remove(delta_file_name(number));
+}
+
+// Freezes one segment; false: not done, because a write without log record has come meanwhile.
+bool freeze_logged(Core& core, segment::Segment& segment, Slice& slice) {
+  const auto lock = core.lock_writer(segment);
+  if (core.unlogged_writes) return false;
+  freeze(core, segment);
+  slice.view = segment::ViewRef(segment.view());
+  slice.cut = core.last_sequence();
+  return true;
+}
+
+// Everything up to one moment: no writer is between its sequence and its delta while all segments
+// are locked.
+std::vector<Slice> freeze_all(Core& core) {
+  const std::vector<SegmentPtr>& segments = core.routes().segments();
+  const SegmentLocks locks(core, segments);
+  std::vector<Slice> slices;
+  for (const SegmentPtr& segment : segments) {
+    freeze(core, *segment);
+    slices.push_back({segment, segment::ViewRef(segment->view()), core.last_sequence(),
+                      std::nullopt, nullptr});
+  }
+  core.unlogged_writes = false;  // Those that come from now on are not in these slices.
+  return slices;
+}
+
+// All segments, as slices of one file and by one manifest edit.
+void flush_unlogged(Core& core, const JobControl& control) {
+  std::vector<Slice> slices = freeze_all(core);
+  try {
+    // A run must not hold writes that the log could still lose: after power loss the index would
+    // show them without their predecessors.
+    core.sync_log();
+    flush_slices(core, std::move(slices), control);
+  } catch (...) {
+    core.unlogged_writes = true;
+    throw;
+  }
 }
 
 }  // namespace
@@ -101,30 +143,27 @@ void flush_slices(Core& core, std::vector<Slice> slices, Sequence cut, const Job
 void flush_segments(Core& core, const std::vector<SegmentPtr>& segments,
                     const JobControl& control) {
   core.failure.rethrow_if_failed();
-  const bool whole_index = core.unlogged_writes;
-  const std::vector<SegmentPtr>& chosen = whole_index ? core.routes->segments() : segments;
-  // Everything up to the cut is frozen, hence in the runs that this flush writes.
-  const Sequence cut = core.last_sequence;
-  // A run must not hold writes that the log could still lose: after power loss the index would
-  // show them without their predecessors.
-  core.sync_log();
   std::vector<Slice> slices;
   std::vector<SegmentPtr> direct;
-  for (const SegmentPtr& segment : chosen) {
-    freeze(core, *segment);
-    const segment::View& view = segment->view();
-    const bool to_main =
-        !whole_index && view.has_memory() &&
-        segment::flush_merges_main(view, core.compaction_ratio(*segment), core.options.tuning);
-    if (to_main) {
+  for (const SegmentPtr& segment : segments) {
+    Slice slice;
+    slice.segment = segment;
+    if (!freeze_logged(core, *segment, slice)) break;
+    const segment::View& view = *slice.view;
+    if (view.has_memory() &&
+        segment::flush_merges_main(view, core.compaction_ratio(*segment), core.options.tuning)) {
       direct.push_back(segment);
     } else {
-      slices.push_back({segment, segment::ViewRef(view), std::nullopt, nullptr});
+      slices.push_back(std::move(slice));
     }
   }
-  if (!slices.empty()) flush_slices(core, std::move(slices), cut, control);
-  if (whole_index) core.unlogged_writes = false;
-  for (const SegmentPtr& segment : direct) merge_main(core, segment, control);
+  if (core.unlogged_writes) {
+    flush_unlogged(core, control);
+  } else {
+    core.sync_log();  // As above.
+    if (!slices.empty()) flush_slices(core, std::move(slices), control);
+    for (const SegmentPtr& segment : direct) merge_main(core, segment, control);
+  }
   ++core.counters.flush;
 }
 

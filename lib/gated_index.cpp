@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "directory/check.hpp"
+#include "lib/concurrent_index.hpp"
 #include "lib/engine.hpp"
 #include "lib/engine_cursor.hpp"
 #include "lib/gates.hpp"
@@ -277,9 +278,9 @@ std::shared_ptr<Index> make_index(std::unique_ptr<Core> core) {
     case Access::Synchronized:
       return std::make_shared<GatedIndex<SynchronizedGate>>(std::move(core));
     case Access::Concurrent:
-      break;
+      return make_concurrent_index(std::move(core));
   }
-  throw Error(ErrorCode::Unsupported, "Access::Concurrent is not available in this version");
+  throw Error(ErrorCode::InvalidArgument, "option access has an unknown value");
 }
 
 }  // namespace varve::internal

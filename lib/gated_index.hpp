@@ -8,7 +8,7 @@
 
 namespace varve::internal {
 
-// The engine behind the gate of its access mode (Options::access: Bare or Synchronized).
+// The index of the core's access mode: for Bare and Synchronized the engine behind a gate.
 [[nodiscard]] std::shared_ptr<Index> make_index(std::unique_ptr<Core> core);
 
 }  // namespace varve::internal

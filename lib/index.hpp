@@ -44,6 +44,8 @@ class Index : public std::enable_shared_from_this<Index> {
   virtual void close() = 0;
 
   [[nodiscard]] virtual Lifecycle lifecycle() const noexcept = 0;
+  // Ready, and no background job is failing.
+  [[nodiscard]] virtual bool healthy() const noexcept { return lifecycle() == Lifecycle::Ready; }
   [[nodiscard]] virtual Statistics statistics() = 0;
   [[nodiscard]] virtual const std::filesystem::path& path() const noexcept = 0;
   [[nodiscard]] virtual Options options() = 0;

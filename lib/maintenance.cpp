@@ -19,24 +19,30 @@ constexpr std::size_t kFrozenDeltasMax = 8;
 
 void sort_by_route(const Core& core, std::vector<SegmentPtr>& segments) {
   std::sort(segments.begin(), segments.end(), [&](const SegmentPtr& a, const SegmentPtr& b) {
-    return core.routes->index_of(a->lower()) < core.routes->index_of(b->lower());
+    return core.routes().index_of(a->lower()) < core.routes().index_of(b->lower());
   });
 }
 
 bool flush_for_log(Core& core, const JobControl& control) {
   const std::uint64_t limit = kLogBudgetFactor * core.options.memory_budget;
-  if (core.log == nullptr || core.log->live_size() <= limit) return false;
-  const Sequence needed = core.log->checkpoint_for_live_size(limit / 2);
+  if (core.log == nullptr) return false;
+  Sequence needed = 0;
+  {
+    const auto lock = core.lock_catalog();
+    if (core.log->live_size() <= limit) return false;
+    needed = core.log->checkpoint_for_live_size(limit / 2);
+  }
+  const auto manifest = core.manifest();
+  const auto& records = manifest->segments;
   std::vector<SegmentPtr> chosen;
-  const auto& records = core.manifest().segments;
-  for (std::size_t i = 0; i < core.routes->size(); ++i) {
-    const SegmentPtr& segment = core.routes->at(i);
-    if (oldest_unflushed(segment->view(), records[i].flushed_sequence) <= needed) {
+  for (std::size_t i = 0; i < core.routes().size(); ++i) {
+    const SegmentPtr& segment = core.routes().at(i);
+    if (oldest_unflushed(*Core::view_of(*segment), records[i].flushed_sequence) <= needed) {
       chosen.push_back(segment);
     }
   }
   if (chosen.empty()) {  // Nothing holds the log back: a commit alone lets go of it.
-    if (core.manifest().checkpoint >= needed) return false;
+    if (manifest->checkpoint >= needed) return false;
     core.commit([](Manifest&) {});
     return true;
   }
@@ -52,8 +58,9 @@ bool is_erased_whole(const Core& core, const segment::Segment& segment, const se
 }
 
 bool merge_one_segment(Core& core, const JobControl& control) {
-  for (const SegmentPtr& segment : core.routes->segments()) {
-    const segment::View& view = segment->view();
+  for (const SegmentPtr& segment : core.routes().segments()) {
+    const segment::ViewRef held = Core::view_of(*segment);
+    const segment::View& view = *held;
     const bool many_tombstones = view.range_tombstones.size() > kRangeTombstonesMax &&
                                  core.snapshots.count() == 0;  // Else the merge must keep them.
     if (many_tombstones || view.frozen.size() > kFrozenDeltasMax ||
@@ -80,10 +87,10 @@ bool merge_one_segment(Core& core, const JobControl& control) {
 bool merge_small_neighbours(Core& core, const JobControl& control) {
   const std::uint64_t small = core.options.tuning.segment_size / 4;
   const auto size = [](const segment::Segment& segment) {
-    const segment::View& view = segment.view();
-    return view.memory_size() + view.slices_size() + view.main_size();
+    const segment::ViewRef view = Core::view_of(segment);
+    return view->memory_size() + view->slices_size() + view->main_size();
   };
-  const auto& segments = core.routes->segments();
+  const auto& segments = core.routes().segments();
   for (std::size_t i = 1; i < segments.size(); ++i) {
     if (size(*segments[i - 1]) < small && size(*segments[i]) < small) {
       merge_neighbours(core, SegmentPtr(segments[i - 1]), SegmentPtr(segments[i]), control);
@@ -98,9 +105,9 @@ bool merge_small_neighbours(Core& core, const JobControl& control) {
 bool flush_for_memory(Core& core, const JobControl& control) {
   if (!memory_due(core)) return false;
   std::vector<std::pair<std::size_t, SegmentPtr>> by_size;
-  for (const SegmentPtr& segment : core.routes->segments()) {
-    const segment::View& view = segment->view();
-    if (view.has_memory()) by_size.emplace_back(view.memory_size(), segment);
+  for (const SegmentPtr& segment : core.routes().segments()) {
+    const segment::ViewRef view = Core::view_of(*segment);
+    if (view->has_memory()) by_size.emplace_back(view->memory_size(), segment);
   }
   if (by_size.empty()) return false;
   std::sort(by_size.begin(), by_size.end(),
@@ -114,6 +121,7 @@ bool flush_for_memory(Core& core, const JobControl& control) {
   }
   sort_by_route(core, chosen);
   flush_segments(core, chosen, control);
+  if (core.concurrency != nullptr) core.concurrency->domain.collect();
   core.memory_after_flush = core.memory_size();
   return true;
 }
@@ -125,10 +133,12 @@ bool maintain_once(Core& core, const JobControl& control) {
 
 void flush_all(Core& core, const JobControl& control) {
   std::vector<SegmentPtr> chosen;
-  const auto& records = core.manifest().segments;
-  for (std::size_t i = 0; i < core.routes->size(); ++i) {
-    const SegmentPtr& segment = core.routes->at(i);
-    if (oldest_unflushed(segment->view(), records[i].flushed_sequence) != segment::kSequenceMax) {
+  const auto manifest = core.manifest();
+  const auto& records = manifest->segments;
+  for (std::size_t i = 0; i < core.routes().size(); ++i) {
+    const SegmentPtr& segment = core.routes().at(i);
+    if (oldest_unflushed(*Core::view_of(*segment), records[i].flushed_sequence) !=
+        segment::kSequenceMax) {
       chosen.push_back(segment);
     }
   }

@@ -23,7 +23,10 @@ using SegmentPtr = std::shared_ptr<segment::Segment>;
 // The jobs that change what a segment consists of. Each one merges from a view that it holds,
 // writes new files, commits one manifest edit and then publishes; until the edit, nothing that it
 // did counts. All of them leave the index valid when they throw.
-// Thread-safety: one thread at a time. Errors: NoSpace, Io, Corruption, Cancelled.
+//
+// Writers and readers go on meanwhile: a job freezes what it merges, and what is written after that
+// stays in memory, in front of what the job made.
+// Thread-safety: under Core::lock_jobs(). Errors: NoSpace, Io, Corruption, Cancelled.
 
 // Writes the memory of `segments` into runs: most as slices of one new delta file, those whose
 // deltas have reached alpha straight into a new main run. When writes without a log are in memory,
@@ -46,6 +49,8 @@ SegmentPtr merge_neighbours(Core& core, const SegmentPtr& left, const SegmentPtr
                             const JobControl& control = {});
 
 // Replaces the active delta by an empty one; the old one joins the frozen ones. No-op when empty.
+// Requires: the segment's writer lock is held, where there is one. Whatever was handed out so far
+// for the segment is then frozen.
 void freeze(Core& core, segment::Segment& segment);
 
 }  // namespace varve::internal

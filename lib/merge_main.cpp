@@ -7,6 +7,7 @@
 #include "directory/check.hpp"
 #include "lib/merge_job.hpp"
 #include "lib/merge_output.hpp"
+#include "lib/segment_locks.hpp"
 
 namespace varve::internal {
 namespace {
@@ -14,7 +15,8 @@ namespace {
 // The inputs of a main merge, all in one view, or in two neighbours' views.
 struct Part {
   SegmentPtr segment;
-  segment::ViewRef view;
+  segment::ViewRef view;  // What is active in it is not merged.
+  Sequence cut = 0;       // Everything of the segment up to here is in the inputs.
 };
 
 // A new main run and the segment that it is for.
@@ -68,7 +70,7 @@ class MainWriter {
         control_(control),
         cut_(cut),
         child_size_(child_size),
-        next_id_(core.manifest().next_segment_id),
+        next_id_(core.manifest()->next_segment_id),
         pending_(core) {}
 
   // A child that is there already: the append case's untouched main run.
@@ -113,7 +115,7 @@ class MainWriter {
     file.kind = RunRecord::Kind::Main;
     file.file_number = record.id;
     file.file_version = record.version;
-    const std::uint64_t seed = run_seed(core_.manifest().uuid, file);
+    const std::uint64_t seed = run_seed(core_.manifest()->uuid, file);
     core_.directory->put_immutable(run_file_name(file), [&](directory::Sink& sink) {
       const auto summary = write_run(core_, sink, seed, source, child_size_, control_, &last_key);
       RunRecord written = record_of(*summary);
@@ -141,8 +143,8 @@ class MainWriter {
 
 // Range tombstones that must outlive the merge: a snapshot older than the tombstone still needs
 // what lies under it, so the merge kept that, and the tombstone must go on hiding it.
-std::vector<RangeTombstone> surviving_tombstones(const Core& core, const segment::View& view) {
-  const std::vector<Sequence> snapshots = core.snapshots.live();
+std::vector<RangeTombstone> surviving_tombstones(const std::vector<Sequence>& snapshots,
+                                                 const segment::View& view) {
   std::vector<RangeTombstone> surviving;
   if (snapshots.empty()) return surviving;
   std::copy_if(
@@ -153,9 +155,8 @@ std::vector<RangeTombstone> surviving_tombstones(const Core& core, const segment
 
 // The sequence below which nothing in the segment can be seen by anybody, because a range
 // tombstone covers all of it and no snapshot is older; 0: none.
-Sequence all_erased_below(const Core& core, const segment::Segment& segment,
+Sequence all_erased_below(const std::vector<Sequence>& snapshots, const segment::Segment& segment,
                           const segment::View& view) {
-  const std::vector<Sequence> snapshots = core.snapshots.live();
   for (auto it = view.range_tombstones.rbegin(); it != view.range_tombstones.rend(); ++it) {
     const bool covers = it->from <= segment.lower() &&
                         (it->to.empty() || (!segment.upper().empty() && it->to >= segment.upper()));
@@ -164,24 +165,105 @@ Sequence all_erased_below(const Core& core, const segment::Segment& segment,
   return 0;
 }
 
+// Adds the tombstones of `from` that `list` does not have yet; a tombstone reaches beyond its
+// segment, so neighbours have it as well.
+void add_tombstones(std::vector<RangeTombstone>& list, const std::vector<RangeTombstone>& from) {
+  for (const RangeTombstone& tombstone : from) {
+    if (std::find(list.begin(), list.end(), tombstone) == list.end()) list.push_back(tombstone);
+  }
+  std::sort(list.begin(), list.end(), [](const RangeTombstone& a, const RangeTombstone& b) {
+    return a.sequence < b.sequence;
+  });
+}
+
+// Those that came after the merge had taken its inputs: what it wrote is wholly older than they.
+std::vector<RangeTombstone> later_tombstones(const Part& part) {
+  const auto& now = part.segment->view().range_tombstones;  // Only ever appended to beside a job.
+  const auto seen = static_cast<std::ptrdiff_t>(part.view->range_tombstones.size());
+  return {now.begin() + seen, now.end()};
+}
+
 void add_ranges(const segment::View& view, SequenceRange& range) {
   for (const auto& delta : view.frozen) range.add(*delta);
   for (const segment::RunLayer& layer : view.runs) range.add(layer.record);
 }
 
-SegmentPtr segment_of(Core& core, const Child& child, std::string upper) {
+// Leaves the routes alone: the one child owns just what its parent did. What was written meanwhile
+// is in the active delta, which stays.
+void install_in_place(Core& core, const Part& part, const Child& child) {
+  core.publish(*part.segment, [&](segment::View& next) {
+    for (const auto& delta : part.view->frozen) std::erase(next.frozen, delta);
+    next.runs.clear();
+    if (child.record.main) next.runs.push_back({*child.record.main, child.run});
+    next.range_tombstones = child.record.range_tombstones;
+    add_tombstones(next.range_tombstones, later_tombstones(part));
+  });
+}
+
+// What the parents hold that was not merged: it goes to all children, which see their part of it.
+struct Leftover {
+  std::vector<std::shared_ptr<const segment::Delta>> frozen;
+  std::vector<RangeTombstone> range_tombstones;
+};
+Leftover leftover_of(const std::vector<Part>& parts) {
+  Leftover leftover;
+  for (const Part& part : parts) {
+    const segment::View& now = part.segment->view();
+    if (!now.active->empty()) leftover.frozen.push_back(now.active);
+    for (const auto& delta : now.frozen) {
+      const auto& merged = part.view->frozen;
+      if (std::find(merged.begin(), merged.end(), delta) == merged.end()) {
+        leftover.frozen.push_back(delta);
+      }
+    }
+    add_tombstones(leftover.range_tombstones, later_tombstones(part));
+  }
+  return leftover;
+}
+
+SegmentPtr segment_of(Core& core, const Child& child, std::string upper,
+                      const Leftover& leftover, std::uint64_t version_min) {
   auto view = std::make_unique<segment::View>();
   view->active = core.make_delta();
+  view->frozen = leftover.frozen;
   if (child.record.main) view->runs.push_back({*child.record.main, child.run});
   view->range_tombstones = child.record.range_tombstones;
+  add_tombstones(view->range_tombstones, leftover.range_tombstones);
   return std::make_shared<segment::Segment>(child.record.id, child.record.fence, std::move(upper),
-                                            child.record.version, view.release());
+                                            std::max(child.record.version, version_min),
+                                            view.release());
+}
+
+// Puts new segments in the place of the parents. Writers that wait for a parent's lock find it
+// retired and look for its heir.
+std::vector<SegmentPtr> install_children(Core& core, std::size_t position,
+                                         const std::vector<Part>& parts,
+                                         const std::vector<Child>& children) {
+  std::vector<segment::Segment*> parents;
+  for (const Part& part : parts) parents.push_back(part.segment.get());
+  const SegmentLocks locks(core, parents);
+  const Leftover leftover = leftover_of(parts);
+  std::uint64_t version_min = 0;
+  for (const Part& part : parts) {
+    version_min = std::max(version_min, part.segment->version().version() + 1);
+  }
+  const std::string upper = parts.back().segment->upper();
+  std::vector<SegmentPtr> segments;
+  for (std::size_t i = 0; i < children.size(); ++i) {
+    segments.push_back(segment_of(core, children[i],
+                                  i + 1 < children.size() ? children[i + 1].record.fence : upper,
+                                  leftover, version_min));
+  }
+  replace_routes(core, position, parts.size(), segments);
+  // Whoever still reads the old segment optimistically must learn that it is history.
+  for (const Part& part : parts) part.segment->retire();
+  return segments;
 }
 
 // Commits that `children` take the place of `parts`, then lets readers see it.
 std::vector<SegmentPtr> install(Core& core, const std::vector<Part>& parts,
                                 std::vector<Child> children, MainWriter& writer) {
-  const std::size_t position = position_of(core.manifest(), parts.front().segment->id());
+  const std::size_t position = position_of(*core.manifest(), parts.front().segment->id());
   core.commit([&](Manifest& next) {
     next.next_segment_id = writer.next_id();
     const auto at = next.segments.begin() + static_cast<std::ptrdiff_t>(position);
@@ -193,16 +275,15 @@ std::vector<SegmentPtr> install(Core& core, const std::vector<Part>& parts,
                          records.begin(), records.end());
   });
   writer.committed();
-  const std::string upper = parts.back().segment->upper();
   std::vector<SegmentPtr> segments;
-  for (std::size_t i = 0; i < children.size(); ++i) {
-    segments.push_back(segment_of(core, children[i],
-                                  i + 1 < children.size() ? children[i + 1].record.fence : upper));
+  if (parts.size() == 1 && children.size() == 1) {
+    VARVE_CHECK(children.front().record.id == parts.front().segment->id());
+    install_in_place(core, parts.front(), children.front());
+    segments.push_back(parts.front().segment);
+  } else {
+    segments = install_children(core, position, parts, children);
   }
-  replace_routes(core, position, parts.size(), segments);
   for (const Part& part : parts) {
-    // Whoever still reads the old segment optimistically must learn that it is history.
-    core.publish(*part.segment, [](segment::View&) {});
     for (const segment::RunLayer& layer : part.view->runs) {
       const bool kept = std::any_of(children.begin(), children.end(),
                                     [&](const Child& child) { return child.run == layer.run; });
@@ -213,15 +294,18 @@ std::vector<SegmentPtr> install(Core& core, const std::vector<Part>& parts,
   return segments;
 }
 
-// Writes without a log record become durable all at one moment or not at all (Core::
-// unlogged_writes): one segment must not run ahead of the others.
-void flush_unlogged(Core& core, const JobControl& control) {
+// Freezes what the segment has in memory. But writes without a log record become durable all at one
+// moment or not at all (Core::unlogged_writes), and one segment must not run ahead of the others:
+// they are flushed as a whole, and when more of them come at once, the merge leaves them out.
+Part take_part(Core& core, const SegmentPtr& segment, const JobControl& control) {
   if (core.unlogged_writes) flush_segments(core, {}, control);
-}
-
-Part take_part(Core& core, const SegmentPtr& segment) {
+  const auto manifest = core.manifest();
+  const Sequence flushed =
+      manifest->segments[position_of(*manifest, segment->id())].flushed_sequence;
+  const auto lock = core.lock_writer(*segment);
+  if (core.unlogged_writes) return {segment, segment::ViewRef(segment->view()), flushed};
   freeze(core, *segment);
-  return {segment, segment::ViewRef(segment->view())};
+  return {segment, segment::ViewRef(segment->view()), std::max(flushed, core.last_sequence())};
 }
 
 }  // namespace
@@ -229,14 +313,13 @@ Part take_part(Core& core, const SegmentPtr& segment) {
 std::vector<SegmentPtr> merge_main(Core& core, const SegmentPtr& segment,
                                    const JobControl& control) {
   core.failure.rethrow_if_failed();
-  flush_unlogged(core, control);
   std::vector<Part> parts;
-  parts.push_back(take_part(core, segment));
+  parts.push_back(take_part(core, segment, control));
   const segment::View& view = *parts.front().view;
-  const SegmentRecord& old_record =
-      core.manifest().segments[position_of(core.manifest(), segment->id())];
-  const Sequence cut = std::max(old_record.flushed_sequence, core.last_sequence);
-  if (view.has_memory()) core.sync_log();
+  const Sequence cut = parts.front().cut;
+  if (!view.frozen.empty()) core.sync_log();
+  const std::vector<Sequence> snapshots = core.snapshots_for_merge();
+  const auto manifest = core.manifest();
   const std::uint64_t version = segment->version().version() + 1;
   const bool appends = only_appends(core, view);
   std::vector<segment::RunLayer> inputs = view.runs;
@@ -249,14 +332,14 @@ std::vector<SegmentPtr> merge_main(Core& core, const SegmentPtr& segment,
   SequenceRange range;
   add_ranges(view, range);
   // What a range tombstone has erased whole need not be read.
-  const Sequence erased = all_erased_below(core, *segment, view);
+  const Sequence erased = all_erased_below(snapshots, *segment, view);
   std::vector<std::shared_ptr<const segment::Delta>> deltas = view.frozen;
   std::erase_if(deltas, [&](const auto& delta) { return delta->last_sequence() < erased; });
   std::erase_if(inputs, [&](const auto& layer) { return layer.record.last_sequence < erased; });
-  segment::PruningSource source(deltas, inputs, rules_for(core, view, true), segment->lower(),
+  segment::PruningSource source(deltas, inputs, rules_for(snapshots, view, true), segment->lower(),
                                 segment->upper());
   if (appends) {
-    SegmentRecord kept = old_record;
+    SegmentRecord kept = manifest->segments[position_of(*manifest, segment->id())];
     kept.slices.clear();
     kept.flushed_sequence = cut;
     kept.version = version;
@@ -267,7 +350,9 @@ std::vector<SegmentPtr> merge_main(Core& core, const SegmentPtr& segment,
   }
   writer.write_all(source, range);
   std::vector<Child> children = writer.finish();
-  for (Child& child : children) child.record.range_tombstones = surviving_tombstones(core, view);
+  for (Child& child : children) {
+    child.record.range_tombstones = surviving_tombstones(snapshots, view);
+  }
   ++core.counters.compaction;
   if (children.size() > 1) ++core.counters.split;
   return install(core, parts, std::move(children), writer);
@@ -277,42 +362,38 @@ SegmentPtr merge_neighbours(Core& core, const SegmentPtr& left, const SegmentPtr
                             const JobControl& control) {
   core.failure.rethrow_if_failed();
   VARVE_CHECK(left->upper() == right->lower());
-  flush_unlogged(core, control);
+  // What is frozen may be shared with a sibling of an earlier split, and then holds keys of its
+  // range: in one merge of both it could pass for newer than it is.
+  if (!Core::view_of(*left)->frozen.empty() || !Core::view_of(*right)->frozen.empty()) {
+    flush_segments(core, {left, right}, control);
+    if (left->retired() || right->retired()) return left;  // A later pass looks again.
+  }
   std::vector<Part> parts;
-  parts.push_back(take_part(core, left));
-  parts.push_back(take_part(core, right));
-  const Sequence cut = core.last_sequence;
+  parts.push_back(take_part(core, left, control));
+  parts.push_back(take_part(core, right, control));
   core.sync_log();
-  // Both were frozen at one moment, so one flushed sequence speaks for both; their keys do not
-  // overlap, so all layers of both are one merge.
+  const std::vector<Sequence> snapshots = core.snapshots_for_merge();
+  // Their keys do not overlap, so all layers of both are one merge. One flushed sequence speaks for
+  // both: what the other has beyond it is replayed twice, to the same effect.
+  const Sequence cut = std::min(parts.front().cut, parts.back().cut);
   SequenceRange range;
   std::vector<std::shared_ptr<const segment::Delta>> deltas;
   std::vector<segment::RunLayer> runs;
   segment::View rules_view;
-  std::vector<RangeTombstone> surviving;
   for (const Part& part : parts) {
     add_ranges(*part.view, range);
     deltas.insert(deltas.end(), part.view->frozen.begin(), part.view->frozen.end());
     runs.insert(runs.end(), part.view->runs.begin(), part.view->runs.end());
-    // A tombstone reaches beyond its segment, but the neighbour recorded it as well.
-    for (const RangeTombstone& tombstone : part.view->range_tombstones) {
-      if (std::find(rules_view.range_tombstones.begin(), rules_view.range_tombstones.end(),
-                    tombstone) == rules_view.range_tombstones.end()) {
-        rules_view.range_tombstones.push_back(tombstone);
-      }
-    }
+    add_tombstones(rules_view.range_tombstones, part.view->range_tombstones);
   }
-  std::sort(
-      rules_view.range_tombstones.begin(), rules_view.range_tombstones.end(),
-      [](const RangeTombstone& a, const RangeTombstone& b) { return a.sequence < b.sequence; });
-  segment::PruningSource source(deltas, runs, rules_for(core, rules_view, true), left->lower(),
+  segment::PruningSource source(deltas, runs, rules_for(snapshots, rules_view, true), left->lower(),
                                 right->upper());
   MainWriter writer(core, control, cut, UINT64_MAX);
   writer.begin(left->id(), left->lower(), left->version().version() + 1);
   writer.write_all(source, range);
   std::vector<Child> children = writer.finish();
   for (Child& child : children) {
-    child.record.range_tombstones = surviving_tombstones(core, rules_view);
+    child.record.range_tombstones = surviving_tombstones(snapshots, rules_view);
   }
   ++core.counters.merge;
   return install(core, parts, std::move(children), writer).front();
@@ -321,23 +402,24 @@ SegmentPtr merge_neighbours(Core& core, const SegmentPtr& left, const SegmentPtr
 void merge_tier(Core& core, const SegmentPtr& segment, std::size_t first, std::size_t count,
                 const JobControl& control) {
   core.failure.rethrow_if_failed();
-  const segment::ViewRef view(segment->view());
+  const segment::ViewRef view = Core::view_of(*segment);
   VARVE_CHECK(count > 0 && first + count <= view->slice_count());
   const auto begin = view->runs.begin() + static_cast<std::ptrdiff_t>(first);
   const std::vector<segment::RunLayer> inputs(begin, begin + static_cast<std::ptrdiff_t>(count));
   const bool bottom = first + count == view->runs.size();
   RunRecord file;
   file.kind = RunRecord::Kind::Slice;
-  file.file_number = core.manifest().next_delta_number;
+  file.file_number = core.manifest()->next_delta_number;
   SequenceRange range;
   for (const segment::RunLayer& layer : inputs) range.add(layer.record);
+  const std::vector<Sequence> snapshots = core.snapshots_for_merge();
   std::optional<RunRecord> record;
   PendingFiles pending(core);
   core.directory->put_immutable(run_file_name(file), [&](directory::Sink& sink) {
-    segment::PruningSource source({}, inputs, rules_for(core, *view, bottom), segment->lower(),
+    segment::PruningSource source({}, inputs, rules_for(snapshots, *view, bottom), segment->lower(),
                                   segment->upper());
     const auto summary =
-        write_run(core, sink, run_seed(core.manifest().uuid, file), source, UINT64_MAX, control);
+        write_run(core, sink, run_seed(core.manifest()->uuid, file), source, UINT64_MAX, control);
     if (!summary) return;
     record = record_of(*summary);
     record->kind = file.kind;

@@ -84,9 +84,10 @@ void SequenceRange::add(const RunRecord& record) noexcept {
   last = std::max(last, record.last_sequence);
 }
 
-segment::MergeRules rules_for(const Core& core, const segment::View& view, bool bottom) {
+segment::MergeRules rules_for(const std::vector<Sequence>& snapshots, const segment::View& view,
+                              bool bottom) {
   segment::MergeRules rules;
-  rules.snapshots = core.snapshots.live();
+  rules.snapshots = snapshots;
   rules.bottom = bottom;
   rules.range_tombstones = &view.range_tombstones;
   return rules;
@@ -102,12 +103,12 @@ std::size_t position_of(const Manifest& manifest, std::uint64_t segment_id) {
 
 void replace_routes(Core& core, std::size_t position, std::size_t count,
                     const std::vector<SegmentPtr>& replacements) {
-  std::vector<SegmentPtr> segments = core.routes->segments();
+  std::vector<SegmentPtr> segments = core.routes().segments();
   const auto at = segments.begin() + static_cast<std::ptrdiff_t>(position);
   segments.erase(at, at + static_cast<std::ptrdiff_t>(count));
   segments.insert(segments.begin() + static_cast<std::ptrdiff_t>(position), replacements.begin(),
                   replacements.end());
-  core.routes = std::make_shared<const RouteMap>(std::move(segments));
+  core.set_routes(std::make_unique<const RouteMap>(std::move(segments)));
 }
 
 }  // namespace varve::internal

@@ -61,9 +61,10 @@ struct SequenceRange {
   void add(const RunRecord& record) noexcept;
 };
 
-// The rules for a merge of `view`'s layers now.
-[[nodiscard]] segment::MergeRules rules_for(const Core& core, const segment::View& view,
-                                            bool bottom);
+// The rules for a merge of `view`'s layers. `snapshots`: Core::snapshots_for_merge(), called after
+// the merge's inputs were fixed. One merge must use one such list for all that it decides.
+[[nodiscard]] segment::MergeRules rules_for(const std::vector<Sequence>& snapshots,
+                                            const segment::View& view, bool bottom);
 
 // Position of a segment's record in a manifest, by id.
 [[nodiscard]] std::size_t position_of(const Manifest& manifest, std::uint64_t segment_id);

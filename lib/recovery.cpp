@@ -26,9 +26,10 @@ namespace varve::internal {
 // newer ones until a flush has applied the tombstone (segment::RangeTombstone).
 void apply_range_erase(Core& core, std::string_view from, std::string_view to, Sequence sequence,
                        bool only_unflushed) {
-  const auto& records = core.manifest().segments;
-  for (std::size_t i = core.routes->index_of(from); i < core.routes->size(); ++i) {
-    segment::Segment& segment = *core.routes->at(i);
+  const auto manifest = core.manifest();
+  const auto& records = manifest->segments;
+  for (std::size_t i = core.routes().index_of(from); i < core.routes().size(); ++i) {
+    segment::Segment& segment = *core.routes().at(i);
     if (!to.empty() && segment.lower() >= to) break;
     if (only_unflushed && sequence <= records[i].flushed_sequence) continue;
     if (!segment.view().has_memory() && segment.view().runs.empty()) continue;
@@ -90,15 +91,16 @@ void check_codec(const char* what, const std::string& present, const std::string
 }
 
 void open_segments(Core& core) {
-  const auto& records = core.manifest().segments;
+  const auto manifest = core.manifest();
+  const auto& records = manifest->segments;
   std::vector<SegmentPtr> segments;
   segments.reserve(records.size());
   for (std::size_t i = 0; i < records.size(); ++i) {
     segments.push_back(
         core.make_segment(records[i], i + 1 < records.size() ? records[i + 1].fence : ""));
   }
-  core.routes = std::make_shared<const RouteMap>(std::move(segments));
-  core.last_sequence = core.manifest().last_sequence;
+  core.set_routes(std::make_unique<const RouteMap>(std::move(segments)));
+  core.set_last_sequence(manifest->last_sequence);
 }
 
 // Puts one log record into the segments that have not flushed it.
@@ -113,15 +115,15 @@ void replay_record(Core& core, const LogRecordView& record) {
       ++core.counters.recovered_operations;
       continue;
     }
-    const std::size_t index = core.routes->index_of(operation.key);
-    if (sequence <= core.manifest().segments[index].flushed_sequence) continue;
+    const std::size_t index = core.routes().index_of(operation.key);
+    if (sequence <= core.manifest()->segments[index].flushed_sequence) continue;
     ++core.counters.recovered_operations;
-    core.routes->at(index)->insert(
+    core.routes().at(index)->insert(
         operation.key, directory::hash64(operation.key),
         operation.kind == OperationKind::Put ? segment::Kind::Value : segment::Kind::Tombstone,
         operation.value, sequence, false);
   }
-  core.last_sequence = sequencer.last();
+  core.set_last_sequence(sequencer.last());
 }
 
 std::string_view log_bytes(const directory::ImmutableFile& file, std::string& buffer) {
@@ -148,7 +150,7 @@ LogScan read_log(const Core& core, const LogRecordEntry& entry, std::string_view
                  const std::function<void(const LogRecordView&)>& visit) {
   const std::filesystem::path path = core.directory->path() / log_file_name(entry.number);
   LogScan scan = scan_log(bytes,
-                          {.uuid = core.manifest().uuid,
+                          {.uuid = core.manifest()->uuid,
                            .number = entry.number,
                            .sealed_end = entry.sealed_end,
                            .synced_end = entry.synced_end,
@@ -161,7 +163,8 @@ LogScan read_log(const Core& core, const LogRecordEntry& entry, std::string_view
 // Throws what replaying the logs would throw of them, before anything on disk is changed: whoever
 // puts a lost file back must find the others as they were.
 void check_logs(const Core& core) {
-  const auto& logs = core.manifest().logs;
+  const auto manifest = core.manifest();
+  const auto& logs = manifest->logs;
   for (std::size_t i = 0; i < logs.size(); ++i) {
     if (logs[i].sealed_end == 0 && i + 1 != logs.size()) {
       throw Error(ErrorCode::Corruption,
@@ -188,7 +191,7 @@ RecoveredLog replay_log(Core& core, const LogRecordEntry& entry) {
     }
   });
   // The sequence of the last operation, which may lie above that of the last record.
-  const Sequence last = scan.record_count == 0 ? 0 : core.last_sequence;
+  const Sequence last = scan.record_count == 0 ? 0 : core.last_sequence();
   if (read_only || entry.sealed_end != 0) return {entry, last};
   RecoveredLog sealed = seal_recovered_log(*core.directory, bytes, scan, entry.synced_end);
   sealed.last_sequence = last;
@@ -197,13 +200,13 @@ RecoveredLog replay_log(Core& core, const LogRecordEntry& entry) {
 
 std::vector<RecoveredLog> replay_logs(Core& core) {
   std::vector<RecoveredLog> recovered;
-  const std::vector<LogRecordEntry> logs = core.manifest().logs;
+  const std::vector<LogRecordEntry> logs = core.manifest()->logs;
   // While replaying, "the last sequence" is that of the record replayed last: a flush in between
   // must not claim to have what is still to come.
-  core.last_sequence = core.manifest().checkpoint;
+  core.set_last_sequence(core.manifest()->checkpoint);
   recovered.reserve(logs.size());
   for (const LogRecordEntry& log : logs) recovered.push_back(replay_log(core, log));
-  core.last_sequence = std::max(core.last_sequence, core.manifest().last_sequence);
+  core.set_last_sequence(std::max(core.last_sequence(), core.manifest()->last_sequence));
   return recovered;
 }
 
@@ -211,8 +214,9 @@ std::vector<RecoveredLog> replay_logs(Core& core) {
 // files are not touched.
 void remove_strays(Core& core) {
   std::set<std::string> live;
-  for (const LogRecordEntry& log : core.manifest().logs) live.insert(log_file_name(log.number));
-  for (const SegmentRecord& segment : core.manifest().segments) {
+  const auto manifest = core.manifest();
+  for (const LogRecordEntry& log : manifest->logs) live.insert(log_file_name(log.number));
+  for (const SegmentRecord& segment : manifest->segments) {
     if (segment.main) live.insert(run_file_name(*segment.main));
     for (const RunRecord& slice : segment.slices) live.insert(run_file_name(slice));
   }
@@ -233,7 +237,7 @@ void remove_strays(Core& core) {
 // is made by the first write, so that opening costs no more than it must.
 void begin_writing(Core& core, const std::vector<RecoveredLog>& recovered) {
   const Options& options = core.options;
-  core.log = std::make_unique<WriteLog>(*core.directory, core.manifest().uuid,
+  core.log = std::make_unique<WriteLog>(*core.directory, core.manifest()->uuid,
                                         options.tuning.log_file_size);
   core.log->adopt(recovered);
   core.commit([&](Manifest& next) {
@@ -287,7 +291,7 @@ std::unique_ptr<Core> open_core(std::shared_ptr<directory::Directory> directory,
   const std::vector<RecoveredLog> recovered = replay_logs(*core);
   if (!options.read_only) {
     begin_writing(*core, recovered);
-    core->ownership->set_phase(true, core->manifest().writer_epoch);
+    core->ownership->set_phase(true, core->manifest()->writer_epoch);
   }
   core->counters.recovery_microseconds =
       static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(

@@ -209,7 +209,7 @@ Lifecycle SegmentIndex::lifecycle() const noexcept {
   return index_ == nullptr ? Lifecycle::New : index_->lifecycle();
 }
 bool SegmentIndex::health() const noexcept {
-  return lifecycle() == Lifecycle::Ready;
+  return index_ != nullptr && index_->healthy();
 }
 Statistics SegmentIndex::statistics() const {
   return ready().statistics();

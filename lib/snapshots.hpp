@@ -1,43 +1,65 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
-#include <map>
 #include <vector>
 
-#include "directory/check.hpp"
+#include "lib/published_sequence.hpp"
 #include "segment/entry.hpp"
 
 namespace varve::internal {
 
-// The sequences that live snapshots and snapshot scans read at.
-// Thread-safety: one thread at a time.
+// The sequences that live snapshots, snapshot scans and grouped reads read at, so that merges keep
+// what they need.
+//
+// A reader that takes the present moment must not lose it to a merge that begins meanwhile, and
+// takes no lock. It marks a slot as pending, loads the published sequence, and stores it there. A
+// merge first waits until all its input is published, then reads the slots: either it sees the slot
+// (pending ones are waited for: they last for two instructions), or, all of this being sequentially
+// consistent, the reader loads its sequence later and hence reads at or above everything in the
+// merge's input, of which every merge keeps the newest version.
+//
+// Thread-safety: any thread. Errors: std::bad_alloc from take().
 class Snapshots {
  public:
-  void add(segment::Sequence sequence) { ++counts_[sequence]; }
-  void remove(segment::Sequence sequence) noexcept {
-    const auto it = counts_.find(sequence);
-    VARVE_CHECK(it != counts_.end());
-    if (--it->second == 0) counts_.erase(it);
-  }
-  // 0 when there is none: no write has sequence 0, so nothing need be kept for it.
-  [[nodiscard]] segment::Sequence newest() const noexcept {
-    return counts_.empty() ? 0 : counts_.rbegin()->first;
-  }
-  [[nodiscard]] std::vector<segment::Sequence> live() const {  // Ascending.
-    std::vector<segment::Sequence> sequences;
-    sequences.reserve(counts_.size());
-    for (const auto& [sequence, count] : counts_) sequences.push_back(sequence);
-    return sequences;
-  }
+  Snapshots() = default;
+  Snapshots(const Snapshots&) = delete;
+  Snapshots& operator=(const Snapshots&) = delete;
+  ~Snapshots();
+
+  // Registers what `source` has published now, and returns it.
+  segment::Sequence take(const PublishedSequence& source);
+  // Registers a sequence that the caller knows to be kept: an older snapshot's, or the last one of
+  // an index that has no second thread.
+  void add(segment::Sequence sequence);
+  // Requires: taken or added, once for each removal.
+  void remove(segment::Sequence sequence) noexcept;
+
+  // The highest one; 0 when there is none: no write has sequence 0, so nothing need be kept for it.
+  [[nodiscard]] segment::Sequence newest() const noexcept;
+  // Ascending, without repetition.
+  [[nodiscard]] std::vector<segment::Sequence> live() const;
   [[nodiscard]] std::uint32_t count() const noexcept {
-    std::uint32_t count = 0;
-    for (const auto& [sequence, uses] : counts_) count += uses;
-    return count;
+    return count_.load(std::memory_order_relaxed);
   }
 
  private:
-  std::map<segment::Sequence, std::uint32_t> counts_;
+  // What a slot holds: nothing, a reader that is about to store its sequence, or a sequence + 2.
+  static constexpr std::uint64_t kFree = 0, kPending = 1, kBias = 2;
+  static constexpr std::size_t kBlockSize = 62;
+  struct Block {
+    std::array<std::atomic<std::uint64_t>, kBlockSize> slots{};
+    std::atomic<Block*> next = nullptr;
+  };
+  [[nodiscard]] std::atomic<std::uint64_t>& claim();
+  template <typename Visit>
+  void for_each(const Visit& visit) const;
+
+  Block first_;
+  std::atomic<std::uint32_t> count_ = 0;
 };
 
 }  // namespace varve::internal

@@ -62,6 +62,7 @@ void WriteLog::poison(const Error& error) {
 
 void WriteLog::sync_current() {
   rethrow_if_failed();
+  const std::uint64_t bytes = bytes_appended();  // First: what it counts lies before end_.
   const std::size_t end = end_.load(std::memory_order_acquire);
   if (file_ == nullptr || synced_end_.load(std::memory_order_relaxed) >= end) return;
   try {
@@ -71,11 +72,16 @@ void WriteLog::sync_current() {
     poison(error);
   }
   synced_end_.store(end, std::memory_order_release);
+  bytes_synced_.store(bytes, std::memory_order_release);
   sync_count_.fetch_add(1, std::memory_order_relaxed);
 }
 
-void WriteLog::sync() {
+// Whoever finds the mutex free is the leader of those who wait for it: its flush covers what they
+// have appended before it began.
+void WriteLog::sync_through(std::uint64_t position) {
   const std::lock_guard lock(sync_mutex_);
+  rethrow_if_failed();
+  if (bytes_synced_.load(std::memory_order_relaxed) >= position) return;
   sync_current();
 }
 
@@ -155,8 +161,8 @@ void WriteLog::end_record(Sequence sequence, std::size_t payload_size, std::stri
     poison(error);
   }
   last_sequence_ = sequence;
-  bytes_appended_ += size;
   end_.store(from + size, std::memory_order_release);
+  bytes_appended_.store(bytes_appended() + size, std::memory_order_release);
 }
 
 void WriteLog::append(Sequence sequence, std::string_view payload) {

@@ -42,8 +42,9 @@ struct RecoveredLog {
 // the chain. Numbers and sequences ascend along it.
 // Ownership: the directory must outlive it. Spare files keep their old names until they are reused
 // or discarded; no manifest names them, so an open after a crash removes them as strays.
-// Thread-safety: one thread at a time for everything but sync() (the caller's lock holds the
-// others off). Durability: append() = the record survives the process; sync() = the device.
+// Thread-safety: sync() and the figures from any thread. append() and fits() by one thread at a time,
+// the list of files (live() and what follows) by one thread at a time, rotate() by one that excludes
+// both: the caller has a lock for each. Durability: append() = the record survives the process; sync() = the device.
 // Errors: Io, NoSpace from rotation and sync. After a failed sync the log is poisoned: append(),
 // rotate() and sync() throw the same Error from then on. A rotation that could not make its new
 // file changed nothing and may be tried again.
@@ -76,7 +77,9 @@ class WriteLog {
                                                           std::string_view value) noexcept;
   // Makes everything appended so far survive power loss; nothing to do when it already does.
   // Callers that arrive during a device flush share the next one.
-  void sync();
+  void sync() { sync_through(bytes_appended()); }
+  // Likewise for everything up to `position`, a value that bytes_appended() had.
+  void sync_through(std::uint64_t position);
 
   // Live files for the manifest, oldest first; the last one is being written.
   [[nodiscard]] const std::vector<LogRecordEntry>& live() const noexcept;
@@ -98,7 +101,12 @@ class WriteLog {
   void remove_released();
   // Removes what is kept for recycling: before a clean close. Errors: Io.
   void remove_spares();
-  [[nodiscard]] std::uint64_t bytes_appended() const noexcept { return bytes_appended_; }
+  [[nodiscard]] std::uint64_t bytes_appended() const noexcept {
+    return bytes_appended_.load(std::memory_order_acquire);
+  }
+  [[nodiscard]] std::uint64_t bytes_unsynced() const noexcept {
+    return bytes_appended() - bytes_synced_.load(std::memory_order_acquire);
+  }
   // Poisoned: see above.
   [[nodiscard]] bool failed() const noexcept { return failed_.load(std::memory_order_acquire); }
   [[nodiscard]] std::uint64_t sync_count() const noexcept {  // Device flushes of records.
@@ -136,7 +144,8 @@ class WriteLog {
   std::vector<bool> recyclable_;          // Of live_.
   std::vector<Retired> released_;
   std::vector<std::uint64_t> spares_;
-  std::uint64_t bytes_appended_ = 0;
+  std::atomic<std::uint64_t> bytes_appended_ = 0;  // Stored with release after end_.
+  std::atomic<std::uint64_t> bytes_synced_ = 0;    // Never above bytes_appended_.
   std::atomic<std::uint64_t> sync_count_ = 0;
 
   std::mutex sync_mutex_;         // Held during a device flush; the last lock of all.

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <bit>
 #include <limits>
 #include <mutex>
@@ -120,7 +121,7 @@ struct ChunkPool::Impl {
   std::vector<Region> regions;  // Sorted by base.
   std::size_t hint = 0;         // Where the last chunk was found.
   std::size_t empty_count = 0;  // Regions that are wholly free.
-  std::size_t in_use = 0;
+  std::atomic<std::size_t> in_use = 0;  // Stored under the mutex.
   std::size_t mapped = 0;
   std::size_t size_limit = std::numeric_limits<std::size_t>::max();
 
@@ -216,8 +217,7 @@ void ChunkPool::release(Chunk chunk) noexcept {
 }
 
 std::size_t ChunkPool::size_in_use() const noexcept {
-  const std::lock_guard lock(impl_->mutex);
-  return impl_->in_use;
+  return impl_->in_use.load(std::memory_order_relaxed);
 }
 
 std::size_t ChunkPool::size_mapped() const noexcept {

@@ -9,15 +9,18 @@
 
 #include "segment/version.hpp"
 #include "segment/view.hpp"
+#include "segment/writer_mutex.hpp"
 
 namespace varve::segment {
 
 // One key range of an index: its current view, its version, and what its writer keeps.
 //
 // Invariant: the view is replaced whole, never changed; every replacement and every delta write is
-// preceded by a bump of the version.
-// Thread-safety: view() and version() by any thread that keeps retired views alive (see
-// lib/reclaimer.hpp); everything else by the segment's one writer at a time.
+// preceded by a bump of the version. Once retired, the segment changes no more: another one owns
+// its keys.
+// Thread-safety: view(), version() and retired() by any thread that keeps retired views alive (by
+// an epoch pin, or by being the only thread); everything else by the segment's one writer at a
+// time: who holds writer_mutex(), where there are several threads.
 class Segment {
  public:
   // Takes over the caller's reference to `view`. `upper` empty: no end.
@@ -41,6 +44,15 @@ class Segment {
   [[nodiscard]] const View& view() const noexcept { return *view_.load(std::memory_order_acquire); }
   [[nodiscard]] const VersionController& version() const noexcept { return version_; }
 
+  // Excludes a second writer. Unused where there is only one thread.
+  [[nodiscard]] WriterMutex& writer_mutex() noexcept { return writer_mutex_; }
+  // The segment was split or merged away: a writer that found it by an old route must look again.
+  [[nodiscard]] bool retired() const noexcept { return retired_.load(std::memory_order_acquire); }
+  void retire() noexcept {
+    version_.bump();
+    retired_.store(true, std::memory_order_release);
+  }
+
   // Adds a version of a key to the active delta.
   void insert(std::string_view key, std::uint64_t hash, Kind kind, std::string_view value,
               Sequence sequence, bool keep_older) {
@@ -59,6 +71,8 @@ class Segment {
   const std::string lower_;
   const std::string upper_;
   VersionController version_;
+  std::atomic<bool> retired_ = false;
+  WriterMutex writer_mutex_;
   std::atomic<const View*> view_;
 };
 

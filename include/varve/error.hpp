@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -47,6 +48,8 @@ class VARVE_EXPORT Error : public std::runtime_error {
  public:
   Error(ErrorCode code, const std::string& message, std::filesystem::path path = {},
         std::error_code system = {});
+  // A write that was not done; `retry_after` is when it may succeed, by the present rate of work.
+  [[nodiscard]] static Error busy(const std::string& reason, std::chrono::nanoseconds retry_after);
   Error(const Error&) noexcept;
   Error& operator=(const Error&) noexcept;
   ~Error() override;  // Out of line: anchors the vtable, so that catch works across libraries.
@@ -56,9 +59,12 @@ class VARVE_EXPORT Error : public std::runtime_error {
   [[nodiscard]] const std::filesystem::path& path() const noexcept;
   // errno of the refused system call; set for Io, NoSpace, ReadOnly and some Locked only.
   [[nodiscard]] std::error_code system() const noexcept;
+  // After which time it makes sense to try again; 0 where that is not known. Set for some Busy only.
+  [[nodiscard]] std::chrono::nanoseconds retry_after() const noexcept;
 
  private:
   struct Details;
+  Error(const std::string& message, std::shared_ptr<const Details> details);
   std::shared_ptr<const Details> details_;
 };
 

@@ -17,8 +17,8 @@ namespace varve {
 enum class Access : std::uint8_t {
   Bare,          // One thread at a time, no locks; maintenance runs inside the calls.
   Synchronized,  // Any thread; the bare engine behind one re-entrant lock.
-  Concurrent,    // Any thread, lock-free reads, background maintenance. Not available yet:
-                 // open() throws Unsupported.
+  Concurrent,    // Any thread: reads take no lock and never wait, writers of different segments
+                 // go side by side, maintenance runs on threads of the index.
 };
 
 // What a returned write has survived. A weaker write may ride on a stronger one's sync.
@@ -26,6 +26,13 @@ enum class Durability : std::uint8_t {
   Buffered,  // Memory only until the next flush: lost when the process dies. No log is written.
   Process,   // In the log's mapped pages: survives the death of the process, not of the machine.
   Synced,    // Synced to the device: survives power loss.
+};
+
+// What close() does with a background job in progress (Access::Concurrent). Nothing is lost either
+// way: a job that did not finish leaves the index as it was.
+enum class CloseMode : std::uint8_t {
+  CancelJobs,  // Stops it at its next look, within milliseconds.
+  FinishJobs,  // Waits for it.
 };
 
 // How runs are read.
@@ -53,16 +60,19 @@ struct Tuning {
   std::size_t log_file_size = 64 << 20;  // Bytes preallocated per log file. New files.
                                          // [64 KiB, 1 GiB]
   bool inline_maintenance = true;  // False: only maintain(), flush() and compact() do any, and
-                                   // writes throw Busy once the memory budget is used up.
+                                   // writes throw Busy once the memory budget is used up. True:
+                                   // in calls, or (Access::Concurrent) on a thread of the index.
 };
 
 struct Options {
   Access access = Access::Synchronized;
   Durability durability = Durability::Process;  // Default of every write; WriteOptions overrides.
-  // 0 = only when asked. Otherwise the log is synced by the first write after this time.
+  // 0 = only when asked. Otherwise the log is synced by the first write after this time; with
+  // Access::Concurrent by a thread of the index, whether there are writes or not.
   std::chrono::milliseconds sync_interval{0};
   std::size_t memory_budget = std::size_t{128} << 20;  // Bytes of deltas. [256 KiB, 1 TiB]
   Reads reads = Reads::Mapped;
+  CloseMode close = CloseMode::CancelJobs;
   bool create_if_missing = true;  // open() of an absent index creates it; false: NotFound.
   bool read_only = false;         // Shared lock; writes throw ReadOnly; nothing on disk changes.
   std::chrono::milliseconds lock_wait = kOpenWaitDefault;  // For the directory lock.

@@ -43,6 +43,16 @@ struct Statistics {
   std::uint64_t recovery_microseconds = 0;      // From lock to ready, of this open.
   bool recovered_after_crash = false;           // The last writer had not closed.
 
+  // Since open, with Access::Concurrent.
+  std::uint64_t paced_write_count = 0;    // Writes that were slowed, because memory was filling up.
+  std::uint64_t paced_microseconds = 0;   // By how much, over all of them.
+  std::uint64_t stalled_write_count = 0;  // Writes that had to wait until a job had made room.
+  std::uint64_t stalled_microseconds_max = 0;  // The longest of these waits.
+  std::uint64_t failed_job_count = 0;
+  std::string last_job_failure;                  // Empty: the last background job succeeded.
+  std::uint64_t retired_view_count = 0;          // Views that readers may still be in, now.
+  std::uint64_t oldest_reader_microseconds = 0;  // How long one read has been keeping them, now.
+
   // Now.
   std::uint64_t memory_size = 0;        // Deltas; Options::memory_budget bounds it.
   std::uint64_t table_memory_size = 0;  // Sparse indexes and filters held in memory.

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/background.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "lib/maintenance.hpp"
+#include "varve/error.hpp"
+
+namespace varve::internal {
+namespace {
+
+using std::chrono::nanoseconds;
+
+// A write at or above this part of the memory budget is slowed.
+constexpr double kPacedFrom = 0.75;
+// What is assumed of the rate at which memory is freed before it was measured.
+constexpr double kDrainRateStart = 100e6;
+constexpr nanoseconds kPaceMax = std::chrono::milliseconds(20);  // Of one write.
+// A pause below this costs more than it paces: it is left to a later write.
+constexpr nanoseconds kPaceMin = std::chrono::microseconds(100);
+// Memory beside its bytes that a write takes in a delta, about.
+constexpr std::size_t kWriteOverhead = 32;
+constexpr auto kRetryAfter = std::chrono::seconds(1);  // A job that found no space.
+
+std::size_t part_of(std::size_t size, double part) noexcept {
+  return static_cast<std::size_t>(static_cast<double>(size) * part);
+}
+
+std::string message_of(const std::exception_ptr& failure) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const std::exception& error) {
+    return error.what();
+  } catch (...) {
+    return "unknown";
+  }
+}
+
+}  // namespace
+
+Background::Background(Core& core)
+    : core_(core),
+      flush_from_(core.options.memory_budget / 2),
+      paced_from_(part_of(core.options.memory_budget, kPacedFrom)),
+      drain_rate_(kDrainRateStart) {}
+
+Background::~Background() {
+  stop(true);
+}
+
+void Background::start() {
+  if (core_.options.read_only) return;
+  log_thread_ = std::thread([this] { keep_log(); });
+  if (!core_.options.tuning.inline_maintenance) return;
+  work_wanted_ = true;  // What was due when the index was closed.
+  maintenance_thread_ = std::thread([this] { maintain(); });
+}
+
+void Background::stop(bool cancel_job) noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    if (cancel_job) cancel_.cancel();
+  }
+  work_.notify_all();
+  log_work_.notify_all();
+  room_.notify_all();
+  if (maintenance_thread_.joinable()) maintenance_thread_.join();
+  if (log_thread_.joinable()) log_thread_.join();
+}
+
+void Background::wake() noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    work_wanted_ = true;
+  }
+  work_.notify_one();
+}
+
+void Background::made_room() noexcept {
+  core_.concurrency->domain.collect();
+  {
+    const std::lock_guard lock(mutex_);  // A writer between its look and its wait must not miss it.
+  }
+  room_.notify_all();
+}
+
+// One notification per time that it becomes due, not one per write.
+void Background::wake_if_due() noexcept {
+  if (!memory_due(core_) || asked_.load(std::memory_order_relaxed)) return;
+  if (!asked_.exchange(true, std::memory_order_acq_rel)) wake();
+}
+
+void Background::wake_log_keeper() noexcept {
+  if (log_asked_.load(std::memory_order_relaxed)) return;
+  if (log_asked_.exchange(true, std::memory_order_acq_rel)) return;
+  {
+    const std::lock_guard lock(mutex_);
+    log_sync_wanted_ = true;
+  }
+  log_work_.notify_one();
+}
+
+void Background::maintain() {
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    if (job_failure_ != nullptr) {
+      work_.wait_for(lock, kRetryAfter, [this] { return stopping_.load(); });
+    } else {
+      work_.wait(lock, [this] { return stopping_ || work_wanted_; });
+    }
+    work_wanted_ = false;
+    lock.unlock();
+    asked_.store(false, std::memory_order_release);
+    while (do_one_job()) {
+    }
+    lock.lock();
+  }
+}
+
+// False: nothing is due, or going on makes no sense now.
+bool Background::do_one_job() {
+  std::exception_ptr failure;
+  bool worked = false;
+  const std::size_t before = memory_size();
+  const Clock::time_point since = Clock::now();
+  try {
+    const auto jobs = core_.lock_jobs();
+    if (stopping_ || core_.failure.failed()) return false;
+    worked = maintain_once(core_, {.cancel = &cancel_});
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::Cancelled) return false;
+    failure = std::current_exception();
+    if (error.code() != ErrorCode::NoSpace) core_.failure.record(failure);
+  } catch (...) {
+    failure = std::current_exception();
+    core_.failure.record(failure);
+  }
+  if (worked) measure_drain(before, since);
+  {
+    const std::lock_guard lock(mutex_);
+    job_failure_ = failure;
+    job_failed_.store(failure != nullptr, std::memory_order_relaxed);
+    figures_.failed_job_count += failure != nullptr ? 1 : 0;
+    figures_.last_failure = failure == nullptr ? "" : message_of(failure);
+  }
+  made_room();
+  return worked && failure == nullptr;
+}
+
+void Background::measure_drain(std::size_t before, Clock::time_point since) noexcept {
+  core_.concurrency->domain.collect();
+  const std::size_t after = memory_size();
+  const std::chrono::duration<double> took = Clock::now() - since;
+  // What was written meanwhile hides a part of what was freed; the error is on the careful side.
+  if (after >= before || took.count() <= 0) return;
+  const double rate = static_cast<double>(before - after) / took.count();
+  drain_rate_.store(0.75 * drain_rate_.load(std::memory_order_relaxed) + 0.25 * rate,
+                    std::memory_order_relaxed);
+}
+
+void Background::keep_log() {
+  const auto interval = core_.options.sync_interval;
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    const auto wanted = [this] { return stopping_ || log_sync_wanted_; };
+    const bool asked = interval.count() == 0 ? (log_work_.wait(lock, wanted), true)
+                                             : log_work_.wait_for(lock, interval, wanted);
+    if (stopping_) return;
+    log_sync_wanted_ = false;
+    lock.unlock();
+    log_asked_.store(false, std::memory_order_release);
+    try {
+      if (!asked && core_.unlogged_writes) {
+        const auto jobs = core_.lock_jobs();
+        flush_all(core_, {.cancel = &cancel_});
+      } else if (!core_.failure.failed()) {
+        core_.sync_log();
+      }
+    } catch (const Error& error) {
+      // A failed sync has poisoned the log: writers throw it. The rest is the maintenance thread's.
+      if (error.code() != ErrorCode::NoSpace && error.code() != ErrorCode::Cancelled) {
+        core_.failure.record(std::current_exception());
+      }
+    }
+    lock.lock();
+  }
+}
+
+void Background::admit_slowly(std::size_t size, const Deadline& deadline) {
+  wake_if_due();
+  const std::size_t budget = core_.options.memory_budget;
+  if (core_.options.tuning.inline_maintenance && memory_size() < budget) {
+    pace(size, deadline);
+  }
+  if (memory_size() >= budget) wait_for_room(deadline);
+}
+
+// At the middle of the paced range a write takes as long as freeing its memory does; towards the
+// full budget more and more.
+void Background::pace(std::size_t size, const Deadline& deadline) {
+  const auto budget = static_cast<double>(core_.options.memory_budget);
+  const double fill = (static_cast<double>(memory_size()) / budget - kPacedFrom) / (1 - kPacedFrom);
+  const double clamped = std::clamp(fill, 0.0, 0.99);
+  const double seconds = static_cast<double>(size + kWriteOverhead) /
+                         drain_rate_.load(std::memory_order_relaxed) * clamped / (1 - clamped);
+  const auto cost = std::min(kPaceMax, nanoseconds(static_cast<std::int64_t>(seconds * 1e9)));
+  const Clock::time_point now = Clock::now();
+  std::unique_lock lock(mutex_);
+  next_write_ = std::max(next_write_, now) + cost;
+  ++figures_.paced_write_count;
+  if (next_write_ - now < kPaceMin) return;
+  Clock::time_point until = std::min(next_write_, now + kPaceMax);
+  if (deadline) until = std::min(until, *deadline);
+  room_.wait_until(lock, until, [&] { return stopping_ || memory_size() < flush_from_; });
+  if (memory_size() < flush_from_) next_write_ = Clock::now();
+  figures_.paced_nanoseconds += static_cast<std::uint64_t>(nanoseconds(Clock::now() - now).count());
+}
+
+void Background::wait_for_room(const Deadline& deadline) {
+  const std::size_t budget = core_.options.memory_budget;
+  const Clock::time_point since = Clock::now();
+  std::unique_lock lock(mutex_);
+  ++figures_.stalled_write_count;
+  const auto done = [&] {
+    return stopping_ || job_failure_ != nullptr || core_.failure.failed() || memory_size() < budget;
+  };
+  const bool may_wait = core_.options.tuning.inline_maintenance;
+  if (may_wait && deadline) {
+    room_.wait_until(lock, *deadline, done);
+  } else if (may_wait) {
+    room_.wait(lock, done);
+  }
+  const auto waited = static_cast<std::uint64_t>(nanoseconds(Clock::now() - since).count());
+  figures_.stalled_nanoseconds_max = std::max(figures_.stalled_nanoseconds_max, waited);
+  if (stopping_) throw Error(ErrorCode::Closed, "the index is closed", core_.directory->path());
+  if (memory_size() < budget) return;
+  const std::exception_ptr failure = job_failure_;
+  lock.unlock();
+  core_.failure.rethrow_if_failed();
+  if (failure != nullptr) std::rethrow_exception(failure);
+  refuse(nanoseconds(static_cast<std::int64_t>(
+      1e9 * static_cast<double>(memory_size() - flush_from_) /
+      drain_rate_.load(std::memory_order_relaxed))));
+}
+
+void Background::refuse(nanoseconds retry_after) const {
+  throw Error::busy("the memory budget of " + std::to_string(core_.options.memory_budget) +
+                        " bytes is used up: flush(), maintain() or write without a deadline first",
+                    retry_after);
+}
+
+Background::Figures Background::figures() const {
+  const std::lock_guard lock(mutex_);
+  return figures_;
+}
+
+}  // namespace varve::internal

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "lib/core.hpp"
+#include "varve/segment_index.hpp"
+
+namespace varve::internal {
+
+// The background threads of a concurrent index, and what writers have to do with them.
+//
+//   maintenance  does due jobs one after the other, until none is due
+//   log keeper   syncs the log ahead of the flush that will need it, and every sync_interval
+//
+// Pacing: while the deltas hold less than kPacedFrom of the memory budget, writers are not slowed.
+// From there on each write reserves time, more of it the fuller the memory is, so that writers come
+// down to the rate at which memory is freed; at the full budget they wait for room.
+//
+// A job that fails for want of space is tried again when something has changed, and shown in
+// health(); any other failure is latched: later writes throw it.
+// Thread-safety: any thread. Lifetime: stop() before the core goes.
+class Background {
+ public:
+  using Clock = std::chrono::steady_clock;
+  using Deadline = std::optional<Clock::time_point>;
+
+  explicit Background(Core& core);
+  Background(const Background&) = delete;
+  Background& operator=(const Background&) = delete;
+  ~Background();
+
+  void start();
+  // Ends the waiting of writers (they throw Closed), then the threads; a job in progress is
+  // cancelled or waited for. Idempotent.
+  void stop(bool cancel_job) noexcept;
+
+  // A write of `size` bytes asks to come in. Returns at once while there is room.
+  // Errors: Busy (naming the reason and when to try again) once the deadline has passed; Closed;
+  // what the last job failed with, when there is no room because of it.
+  void admit(std::size_t size, const Deadline& deadline) {
+    if (memory_size() < paced_from_) [[likely]] {
+      return;
+    }
+    admit_slowly(size, deadline);
+  }
+  // After a write: wakes the threads that have something to do now.
+  void wrote() noexcept {
+    if (memory_size() >= flush_from_) [[unlikely]] {
+      wake_if_due();
+    }
+    if (core_.log != nullptr && core_.log->bytes_unsynced() >= kSyncAheadSize) [[unlikely]] {
+      wake_log_keeper();
+    }
+  }
+  // The structure changed in a way that may have made a job due.
+  void wake() noexcept;
+  // After a job of another thread: room for those who wait.
+  void made_room() noexcept;
+
+  struct Figures {
+    std::uint64_t paced_write_count = 0;           // Writes that were slowed.
+    std::uint64_t paced_nanoseconds = 0;           // And by how much, together.
+    std::uint64_t stalled_write_count = 0;         // Writes that waited for room.
+    std::uint64_t stalled_nanoseconds_max = 0;     // The longest such wait.
+    std::uint64_t failed_job_count = 0;
+    std::string last_failure;                      // Empty: the last job succeeded.
+  };
+  [[nodiscard]] Figures figures() const;
+  [[nodiscard]] bool healthy() const noexcept {
+    return !job_failed_.load(std::memory_order_relaxed);
+  }
+
+ private:
+  static constexpr std::size_t kSyncAheadSize = std::size_t{8} << 20;
+
+  [[nodiscard]] std::size_t memory_size() const noexcept { return core_.memory_size(); }
+  void admit_slowly(std::size_t size, const Deadline& deadline);
+  void pace(std::size_t size, const Deadline& deadline);
+  void wait_for_room(const Deadline& deadline);
+  [[noreturn]] void refuse(std::chrono::nanoseconds retry_after) const;
+  void wake_if_due() noexcept;
+  void wake_log_keeper() noexcept;
+  void maintain();
+  bool do_one_job();
+  void keep_log();
+  void measure_drain(std::size_t before, Clock::time_point since) noexcept;
+
+  Core& core_;
+  const std::size_t flush_from_, paced_from_;
+  CancelToken cancel_;
+
+  mutable std::mutex mutex_;  // Innermost: nothing is locked under it.
+  std::condition_variable work_, log_work_, room_;
+  std::atomic<bool> stopping_ = false;  // Written under mutex_.
+  bool work_wanted_ = false;      // Guarded by mutex_.
+  bool log_sync_wanted_ = false;  // Guarded by mutex_.
+  Clock::time_point next_write_;  // Guarded by mutex_. Reserved by paced writes up to here.
+  std::exception_ptr job_failure_;  // Guarded by mutex_.
+  Figures figures_;                 // Guarded by mutex_.
+  std::atomic<bool> asked_ = false, log_asked_ = false, job_failed_ = false;
+  std::atomic<double> drain_rate_;  // Bytes of memory freed per second of work.
+  std::thread maintenance_thread_, log_thread_;
+};
+
+}  // namespace varve::internal

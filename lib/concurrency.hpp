@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <mutex>
+
+#include "lib/published_sequence.hpp"
+#include "varve/concurrent/epoch.hpp"
+
+namespace varve::internal {
+
+// What a core has in addition when several threads are in it at the same time. A core without one
+// has a single caller at a time, and pays for nothing of this.
+//
+// Lock order, outermost first:
+//
+//   jobs     one structural job at a time: flush, merge, split; held for as long as the job takes
+//   catalog  the manifest's replacement and what belongs to it: the list of logs
+//   segments writer_mutex(), in key order
+//   log      handing out sequences and appending their records
+//
+// Readers take none of them: they pin an epoch, and what they find is retired, not freed.
+struct Concurrency {
+  std::mutex jobs;
+  std::mutex catalog;
+  std::mutex log;
+  PublishedSequence published;
+  concurrent::EpochDomain domain;  // Retired views and route maps.
+};
+
+}  // namespace varve::internal

@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/concurrent_index.hpp"
+
+#include <atomic>
+#include <exception>
+#include <string>
+#include <utility>
+
+#include "directory/check.hpp"
+#include "directory/checksum.hpp"
+#include "lib/background.hpp"
+#include "lib/concurrent_writer.hpp"
+#include "lib/engine.hpp"
+#include "lib/engine_cursor.hpp"
+#include "lib/maintenance.hpp"
+#include "lib/operation_checks.hpp"
+#include "varve/error.hpp"
+
+namespace varve::internal {
+namespace {
+
+using CounterKind = OperationCounters::Kind;
+
+// Reads pin an epoch and take no lock. Their order matters: first the segment's view, then the
+// sequence to read at. A view that a merge published holds what every reader needs from the merge's
+// own sequence on, and whoever finds that view loads a sequence that is not below it.
+class ConcurrentIndex final : public Index {
+ public:
+  explicit ConcurrentIndex(std::unique_ptr<Core> core)
+      : path_(core->directory->path()),
+        engine_(std::make_unique<Engine>(std::move(core))),
+        core_(engine_->core()),
+        background_(std::make_unique<Background>(core_)),
+        writer_(std::make_unique<ConcurrentWriter>(core_, *background_, counters_)) {
+    background_->start();
+  }
+  ~ConcurrentIndex() override;
+
+  void put(std::string_view key, std::string_view value, const WriteOptions& options) override {
+    check_key(key);
+    check_value(value);
+    const Call call(*this);
+    writer_->write_one(OperationKind::Put, key, value, options);
+  }
+  void erase(std::string_view key, const WriteOptions& options) override {
+    check_key(key);
+    const Call call(*this);
+    writer_->write_one(OperationKind::Erase, key, {}, options);
+  }
+  void erase_range(std::string_view from, std::string_view to,
+                   const WriteOptions& options) override {
+    const Call call(*this);
+    if (!to.empty() && from >= to) return;
+    check_bounds(from, to);
+    writer_->erase_range(from, to, options);
+  }
+  void write(const WriteBatch& batch, const WriteOptions& options) override {
+    const Call call(*this);
+    writer_->write(batch, options);
+  }
+  bool get(std::string_view key, std::string& value, Sequence at) override {
+    const Read read(*this);
+    const segment::FoundEntry found = find(key, at);
+    if (found.found) value.assign(found.value);
+    return found.found;
+  }
+  bool contains(std::string_view key, Sequence at) override {
+    const Read read(*this);
+    return find(key, at).found;
+  }
+  std::vector<std::optional<std::string>> multi_get(std::span<const std::string_view> keys,
+                                                    Sequence at) override;
+  std::unique_ptr<detail::CursorCore> scan(const ScanOptions& options) override;
+  Sequence take_snapshot() override {
+    const Read read(*this);
+    return core_.take_snapshot();
+  }
+  void release_snapshot(Sequence sequence) noexcept override {
+    if (!forked()) core_.snapshots.remove(sequence);
+  }
+
+  void sync() override {
+    const Call call(*this);
+    if (core_.options.read_only) return;
+    core_.failure.rethrow_if_failed();
+    if (core_.unlogged_writes) {
+      const auto jobs = core_.lock_jobs();
+      flush_all(core_);
+    }
+    core_.sync_log();
+  }
+  void flush() override {
+    const Call call(*this);
+    job([this] { engine_->flush(); });
+  }
+  void compact(const CompactOptions& options) override;
+  bool maintain() override {
+    const Call call(*this);
+    bool worked = false;
+    job([&] { worked = engine_->maintain(); });
+    return worked;
+  }
+  void close() override;
+
+  Lifecycle lifecycle() const noexcept override;
+  bool healthy() const noexcept override {
+    return lifecycle() == Lifecycle::Ready && background_->healthy();
+  }
+  Statistics statistics() override;
+  const std::filesystem::path& path() const noexcept override { return path_; }
+  Options options() override {
+    const Call call(*this);
+    return engine_->options();
+  }
+  void set_codecs(std::string_view key_codec, std::string_view value_codec) override {
+    const Call call(*this);
+    job([&] { engine_->set_codecs(key_codec, value_codec); });
+  }
+
+ private:
+  class ConcurrentCursor;
+
+  // A read in progress: close() waits for it as the freeing of views does, by its pin.
+  class Read {
+   public:
+    explicit Read(ConcurrentIndex& index) : pinned_(Core::pin()) { index.check_open(); }
+
+   private:
+    concurrent::EpochDomain::Guard pinned_;
+  };
+  // A call that may wait, and so must not be pinned while it does.
+  class Call {
+   public:
+    explicit Call(ConcurrentIndex& index) : index_(index) {
+      index_.call_count_.fetch_add(1, std::memory_order_seq_cst);
+      try {
+        index_.check_open();
+      } catch (...) {
+        leave();
+        throw;
+      }
+    }
+    Call(const Call&) = delete;
+    Call& operator=(const Call&) = delete;
+    ~Call() { leave(); }
+
+   private:
+    void leave() noexcept {
+      if (index_.call_count_.fetch_sub(1, std::memory_order_seq_cst) != 1) return;
+      if (!index_.open_.load(std::memory_order_seq_cst)) index_.call_count_.notify_all();
+    }
+    ConcurrentIndex& index_;
+  };
+
+  // Requires: pinned, until the value has been copied.
+  [[nodiscard]] segment::FoundEntry find(std::string_view key, Sequence at) {
+    thread_local std::string scratch;
+    const std::uint64_t hash = directory::hash64(key);
+    const segment::View& view = core_.routes().find(key).view();
+    if (at == segment::kSequenceMax) at = core_.visible_sequence();
+    const segment::FoundEntry found = view.find(key, hash, at, scratch);
+    counters_.add(CounterKind::Get);
+    if (found.found) counters_.add(CounterKind::GetHit);
+    return found;
+  }
+  template <typename Work>
+  void job(const Work& work) {
+    {
+      const auto jobs = core_.lock_jobs();
+      work();
+    }
+    background_->made_room();
+  }
+  [[nodiscard]] bool forked() const noexcept { return core_.ownership->forked(); }
+  void check_open() const {
+    if (!open_.load(std::memory_order_seq_cst)) [[unlikely]]
+      throw Error(ErrorCode::Closed, "the index is closed", path_);
+    if (forked()) [[unlikely]] {
+      throw Error(ErrorCode::ForkedHandle,
+                  "this index was opened by the parent process; open it in this one", path_);
+    }
+  }
+  void wait_for_calls() const noexcept;
+
+  const std::filesystem::path path_;
+  std::unique_ptr<Engine> engine_;  // Outlives close() while cursors are left.
+  Core& core_;
+  OperationCounters counters_;
+  std::unique_ptr<Background> background_;
+  std::unique_ptr<ConcurrentWriter> writer_;
+  std::mutex close_mutex_;  // One close() at a time.
+  std::atomic<bool> open_ = true;
+  std::atomic<bool> closing_ = false;
+  std::atomic<std::uint32_t> call_count_ = 0;  // Calls in progress, without reads.
+};
+
+class ConcurrentIndex::ConcurrentCursor final : public detail::CursorCore {
+ public:
+  ConcurrentCursor(std::shared_ptr<ConcurrentIndex> index, std::unique_ptr<EngineCursor> cursor,
+                   bool exclusive) noexcept
+      : index_(std::move(index)), cursor_(std::move(cursor)), exclusive_(exclusive) {}
+  ~ConcurrentCursor() override {
+    if (index_->forked()) {
+      // The parent's structures, copied at an arbitrary moment: leave them alone.
+      static_cast<void>(cursor_.release());
+      return;
+    }
+    cursor_.reset();
+    if (exclusive_) index_->writer_->end_exclusive_scan();
+  }
+  bool step(Entry& entry) override {
+    const Read read(*index_);
+    return cursor_->step(entry);
+  }
+  [[nodiscard]] ScanEnd end() const noexcept override { return cursor_->end(); }
+  [[nodiscard]] std::string resume_token() const override {
+    const Read read(*index_);
+    return cursor_->resume_token();
+  }
+
+ private:
+  const std::shared_ptr<ConcurrentIndex> index_;
+  std::unique_ptr<EngineCursor> cursor_;
+  const bool exclusive_;
+};
+
+// All answers are of one moment, which is registered as a snapshot meanwhile: views that are found
+// later than it must still have what belongs to it.
+std::vector<std::optional<std::string>> ConcurrentIndex::multi_get(
+    std::span<const std::string_view> keys, Sequence at) {
+  const Read read(*this);
+  struct Registration {
+    explicit Registration(Core& of) : core(of), sequence(of.take_snapshot()) {}
+    Registration(const Registration&) = delete;
+    Registration& operator=(const Registration&) = delete;
+    ~Registration() { core.snapshots.remove(sequence); }
+    Core& core;
+    Sequence sequence;
+  };
+  std::optional<Registration> present;
+  if (at == segment::kSequenceMax) at = present.emplace(core_).sequence;
+  std::vector<std::optional<std::string>> values(keys.size());
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    if (const segment::FoundEntry found = find(keys[i], at); found.found) {
+      values[i].emplace(found.value);
+    }
+  }
+  return values;
+}
+
+std::unique_ptr<detail::CursorCore> ConcurrentIndex::scan(const ScanOptions& options) {
+  auto self = std::static_pointer_cast<ConcurrentIndex>(shared_from_this());
+  counters_.add(CounterKind::Scan);
+  const auto open = [&] {
+    const Read read(*this);
+    return std::make_unique<EngineCursor>(core_, options);
+  };
+  if (options.isolation != Isolation::Exclusive) {
+    return std::make_unique<ConcurrentCursor>(std::move(self), open(), false);
+  }
+  const Call call(*this);
+  return std::make_unique<ConcurrentCursor>(std::move(self), writer_->begin_exclusive_scan(open),
+                                            true);
+}
+
+void ConcurrentIndex::compact(const CompactOptions& options) {
+  const Call call(*this);
+  MaintenanceProgress progress;
+  std::optional<std::string> at(std::string(options.from));
+  const std::uint64_t bytes_before = engine_->run_bytes_written();
+  job([&] { progress.segments_total = engine_->segment_count(options.from, options.to); });
+  while (at) {
+    // One segment per passage, so that due jobs get their turn in between.
+    job([&] { at = engine_->compact_step(*at, options.to, options.cancel); });
+    progress.bytes_written = engine_->run_bytes_written() - bytes_before;
+    ++progress.segments_done;
+    progress.segments_total = std::max(progress.segments_total, progress.segments_done);
+    if (options.progress) options.progress(progress);
+  }
+}
+
+Statistics ConcurrentIndex::statistics() {
+  const Call call(*this);
+  Statistics figures = engine_->statistics();
+  figures.put_count += counters_.sum(CounterKind::Put);
+  figures.erase_count += counters_.sum(CounterKind::Erase);
+  figures.get_count += counters_.sum(CounterKind::Get);
+  figures.get_hit_count += counters_.sum(CounterKind::GetHit);
+  figures.scan_count += counters_.sum(CounterKind::Scan);
+  figures.user_bytes_written += counters_.sum(CounterKind::UserBytes);
+  const Background::Figures background = background_->figures();
+  figures.paced_write_count = background.paced_write_count;
+  figures.paced_microseconds = background.paced_nanoseconds / 1000;
+  figures.stalled_write_count = background.stalled_write_count;
+  figures.stalled_microseconds_max = background.stalled_nanoseconds_max / 1000;
+  figures.failed_job_count = background.failed_job_count;
+  figures.last_job_failure = background.last_failure;
+  const auto epochs = core_.concurrency->domain.statistics();
+  figures.retired_view_count = epochs.pending_count;
+  figures.oldest_reader_microseconds = static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(epochs.oldest_pin_age).count());
+  return figures;
+}
+
+void ConcurrentIndex::wait_for_calls() const noexcept {
+  std::uint32_t count = call_count_.load(std::memory_order_seq_cst);
+  while (count != 0) {
+    call_count_.wait(count, std::memory_order_seq_cst);
+    count = call_count_.load(std::memory_order_seq_cst);
+  }
+  concurrent::EpochDomain::heavy_fence();
+  concurrent::EpochDomain::synchronize();
+}
+
+void ConcurrentIndex::close() {
+  if (forked()) {
+    open_.store(false, std::memory_order_seq_cst);
+    return;
+  }
+  const std::lock_guard lock(close_mutex_);
+  if (!open_.load(std::memory_order_seq_cst)) return;
+  closing_.store(true, std::memory_order_relaxed);
+  open_.store(false, std::memory_order_seq_cst);  // Calls that begin from now on throw Closed.
+  writer_->stop();
+  background_->stop(core_.options.close == CloseMode::CancelJobs);
+  wait_for_calls();
+  std::exception_ptr failure;
+  try {
+    engine_->close();
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  closing_.store(false, std::memory_order_relaxed);
+  engine_->release_ownership();
+  if (failure != nullptr) std::rethrow_exception(failure);
+}
+
+ConcurrentIndex::~ConcurrentIndex() {
+  if (forked()) {
+    // Only the descriptors are given back; the rest stays as it was copied. The threads do not exist
+    // in this process, and destroying what they wait for would wait for them.
+    engine_->release_ownership();
+    static_cast<void>(engine_.release());
+    static_cast<void>(background_.release());
+    static_cast<void>(writer_.release());
+    return;
+  }
+  try {
+    close();
+  } catch (const std::exception&) {
+    // A destructor cannot report; close() can, and says so in its comment. Nothing acknowledged is
+    // lost: the log has it.
+  }
+}
+
+Lifecycle ConcurrentIndex::lifecycle() const noexcept {
+  if (closing_.load(std::memory_order_relaxed)) return Lifecycle::Closing;
+  if (!open_.load(std::memory_order_acquire)) return Lifecycle::Closed;
+  return core_.failure.failed() ? Lifecycle::Failed : Lifecycle::Ready;
+}
+
+}  // namespace
+
+std::shared_ptr<Index> make_concurrent_index(std::unique_ptr<Core> core) {
+  return std::make_shared<ConcurrentIndex>(std::move(core));
+}
+
+}  // namespace varve::internal

@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/concurrent_writer.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <new>
+#include <utility>
+
+#include "directory/check.hpp"
+#include "directory/checksum.hpp"
+#include "lib/segment_locks.hpp"
+#include "varve/error.hpp"
+
+namespace varve::internal {
+
+using CounterKind = OperationCounters::Kind;
+
+// Marks a write as published at the end of its scope, however that is left: what has a sequence and
+// never became published would hold up all that comes after it.
+class ConcurrentWriter::Publication {
+ public:
+  Publication(PublishedSequence& published, const Taken& taken) noexcept
+      : published_(published), taken_(taken) {}
+  Publication(const Publication&) = delete;
+  Publication& operator=(const Publication&) = delete;
+  ~Publication() { published_.publish(taken_.first, taken_.last); }
+
+ private:
+  PublishedSequence& published_;
+  const Taken taken_;
+};
+
+namespace {
+
+// Puts what the log has into memory. It must not fail half way, so a failure is latched, and what
+// the next open recovers is what the log says.
+template <typename Insert>
+void apply_logged(Core& core, const Insert& insert) {
+  try {
+    insert();
+  } catch (const std::bad_alloc&) {
+    const Error error(ErrorCode::OutOfMemory,
+                      "memory ran out in the middle of a write: whether it took effect shows at "
+                      "the next open; until then the index is read-only");
+    core.failure.record(std::make_exception_ptr(error));
+    throw error;
+  }
+}
+
+std::size_t index_after(const RouteMap& routes, const Operation& erase_range, std::size_t first) {
+  std::size_t end = first;
+  const std::string_view to = erase_range.value;
+  while (end < routes.size() && (to.empty() || routes.at(end)->lower() < to)) ++end;
+  return end;
+}
+
+bool is_range(const Operation& operation) noexcept {
+  return operation.kind == OperationKind::EraseRange;
+}
+
+void insert(segment::Segment& segment, const Operation& operation, Sequence sequence) {
+  // Readers may be at any earlier sequence: the key's older versions stay.
+  segment.insert(operation.key, directory::hash64(operation.key),
+                 operation.kind == OperationKind::Put ? segment::Kind::Value
+                                                      : segment::Kind::Tombstone,
+                 operation.value, sequence, true);
+}
+
+}  // namespace
+
+ConcurrentWriter::Request ConcurrentWriter::admit(const WriteOptions& options, std::size_t size) {
+  if (core_.options.read_only) {
+    throw Error(ErrorCode::ReadOnly, "the index was opened read-only", core_.directory->path());
+  }
+  core_.failure.rethrow_if_failed();
+  Request request;
+  request.durability = options.durability.value_or(core_.options.durability);
+  if (options.deadline) {
+    if (options.deadline->count() <= 0) {
+      throw Error::busy("the write's deadline had passed before it began", {});
+    }
+    request.deadline =
+        Clock::now() + std::chrono::duration_cast<Clock::duration>(*options.deadline);
+  }
+  background_.admit(size, request.deadline);
+  return request;
+}
+
+// Takes a sequence and appends the record. Requires: the segments' locks.
+template <typename Append>
+ConcurrentWriter::Obstacle ConcurrentWriter::take(const Request& request, std::size_t payload_size,
+                                                  Sequence count, const Append& append,
+                                                  Taken& taken) {
+  if (core_.exclusive_scans.load(std::memory_order_seq_cst) != 0) return Obstacle::Scan;
+  if (!request.logged()) core_.unlogged_writes.store(true, std::memory_order_seq_cst);
+  const auto lock = core_.lock_log();
+  if (request.logged() && !core_.log_ready(payload_size)) return Obstacle::Log;
+  taken.first = core_.last_sequence() + 1;
+  taken.last = taken.first + count - 1;
+  core_.concurrency->published.await_room(taken.first);
+  if (request.logged()) {
+    core_.on_log([&](WriteLog& log) { append(log, taken.first); });
+    taken.log_position = core_.log->bytes_appended();
+  }
+  core_.set_last_sequence(taken.last);
+  return Obstacle::None;
+}
+
+ConcurrentWriter::Obstacle ConcurrentWriter::try_write_one(const Request& request,
+                                                           OperationKind kind, std::string_view key,
+                                                           std::string_view value, Taken& taken) {
+  const auto pinned = Core::pin();
+  segment::Segment& segment = core_.routes().find(key);
+  const std::lock_guard lock(segment.writer_mutex());
+  if (segment.retired()) return Obstacle::Retired;
+  const Obstacle obstacle = take(
+      request, WriteLog::operation_payload_size(key, value), 1,
+      [&](WriteLog& log, Sequence sequence) { log.append_operation(sequence, kind, key, value); },
+      taken);
+  if (obstacle != Obstacle::None) return obstacle;
+  const Publication publication(core_.concurrency->published, taken);
+  apply_logged(core_, [&] { insert(segment, {kind, key, value}, taken.first); });
+  return Obstacle::None;
+}
+
+void ConcurrentWriter::write_one(OperationKind kind, std::string_view key, std::string_view value,
+                                 const WriteOptions& options) {
+  const std::size_t size = key.size() + value.size();
+  const Request request = admit(options, size);
+  Taken taken;
+  Obstacle obstacle = try_write_one(request, kind, key, value, taken);
+  while (obstacle != Obstacle::None) [[unlikely]] {
+    overcome(obstacle, request, WriteLog::operation_payload_size(key, value));
+    obstacle = try_write_one(request, kind, key, value, taken);
+  }
+  counters_.add(kind == OperationKind::Put ? CounterKind::Put : CounterKind::Erase);
+  counters_.add(CounterKind::UserBytes, size);
+  finish(request, taken);
+}
+
+// Waits, without any lock, until trying again makes sense.
+void ConcurrentWriter::overcome(Obstacle obstacle, const Request& request,
+                                std::size_t payload_size) {
+  if (obstacle == Obstacle::Log) core_.ready_log(payload_size);
+  if (obstacle == Obstacle::Scan) {
+    std::unique_lock lock(scan_mutex_);
+    wait_for_scans(lock, request.deadline);
+  }
+  if (request.deadline && Clock::now() >= *request.deadline) {
+    throw Error::busy("the write's deadline passed while it waited", {});
+  }
+}
+
+// All of the operations under one record. `operations` may hold range erases, which touch several
+// segments each.
+template <typename Append>
+ConcurrentWriter::Obstacle ConcurrentWriter::try_write_all(const Request& request,
+                                                           const std::vector<Operation>& operations,
+                                                           std::size_t payload_size,
+                                                           const Append& append, Taken& taken) {
+  const auto pinned = Core::pin();
+  const RouteMap& routes = core_.routes();
+  std::vector<std::size_t> first_segments;  // By operation.
+  std::vector<segment::Segment*> segments;
+  first_segments.reserve(operations.size());
+  OperationSequencer sequencer(1);
+  for (const Operation& operation : operations) {
+    const std::size_t first = routes.index_of(operation.key);
+    first_segments.push_back(first);
+    const std::size_t end = is_range(operation) ? index_after(routes, operation, first) : first + 1;
+    for (std::size_t i = first; i < end; ++i) segments.push_back(routes.at(i).get());
+    static_cast<void>(sequencer.next(operation.kind));
+  }
+  const SegmentLocks locks(core_, segments);
+  if (std::any_of(segments.begin(), segments.end(),
+                  [](const segment::Segment* segment) { return segment->retired(); })) {
+    return Obstacle::Retired;
+  }
+  const Obstacle obstacle = take(request, payload_size, sequencer.last(), append, taken);
+  if (obstacle != Obstacle::None) return obstacle;
+  const Publication publication(core_.concurrency->published, taken);
+  apply_logged(core_, [&] { apply(operations, first_segments, routes, taken.first); });
+  return Obstacle::None;
+}
+
+void ConcurrentWriter::apply(const std::vector<Operation>& operations,
+                             const std::vector<std::size_t>& first_segments,
+                             const RouteMap& routes, Sequence sequence) {
+  OperationSequencer sequencer(sequence);
+  for (std::size_t i = 0; i < operations.size(); ++i) {
+    const Operation& operation = operations[i];
+    const Sequence own = sequencer.next(operation.kind);
+    if (!is_range(operation)) {
+      insert(*routes.at(first_segments[i]), operation, own);
+      continue;
+    }
+    const std::size_t end = index_after(routes, operation, first_segments[i]);
+    for (std::size_t at = first_segments[i]; at < end; ++at) {
+      segment::Segment& segment = *routes.at(at);
+      if (!segment.view().has_memory() && segment.view().runs.empty()) continue;
+      core_.publish_locked(segment, [&](segment::View& view) {
+        view.range_tombstones.push_back(
+            {std::string(operation.key), std::string(operation.value), own});
+      });
+    }
+  }
+}
+
+template <typename Append>
+void ConcurrentWriter::write_all(const Request& request, const std::vector<Operation>& operations,
+                                 std::size_t payload_size, const Append& append) {
+  Taken taken;
+  Obstacle obstacle = try_write_all(request, operations, payload_size, append, taken);
+  while (obstacle != Obstacle::None) {
+    overcome(obstacle, request, payload_size);
+    obstacle = try_write_all(request, operations, payload_size, append, taken);
+  }
+  bool any_range = false;
+  std::uint64_t puts = 0, bytes = 0;
+  for (const Operation& operation : operations) {
+    any_range = any_range || is_range(operation);
+    puts += operation.kind == OperationKind::Put ? 1 : 0;
+    bytes += operation.key.size() + operation.value.size();
+  }
+  counters_.add(CounterKind::Put, puts);
+  counters_.add(CounterKind::Erase, operations.size() - puts);
+  counters_.add(CounterKind::UserBytes, bytes);
+  if (any_range) background_.wake();
+  finish(request, taken);
+}
+
+void ConcurrentWriter::erase_range(std::string_view from, std::string_view to,
+                                   const WriteOptions& options) {
+  const Request request = admit(options, from.size() + to.size());
+  write_all(request, {{OperationKind::EraseRange, from, to}},
+            WriteLog::operation_payload_size(from, to), [&](WriteLog& log, Sequence sequence) {
+              log.append_operation(sequence, OperationKind::EraseRange, from, to);
+            });
+}
+
+void ConcurrentWriter::write(const WriteBatch& batch, const WriteOptions& options) {
+  const Request request = admit(options, batch.size());
+  if (batch.empty()) return;
+  std::vector<Operation> operations;
+  operations.reserve(batch.count());
+  OperationReader reader(batch.encoded());
+  Operation operation;
+  while (reader.next(operation)) operations.push_back(operation);
+  VARVE_CHECK(reader.ok());  // WriteBatch encodes only what parses.
+  write_all(request, operations, batch.size(), [&](WriteLog& log, Sequence sequence) {
+    log.append(sequence, batch.encoded());
+  });
+}
+
+void ConcurrentWriter::finish(const Request& request, const Taken& taken) {
+  core_.concurrency->published.await(taken.last);
+  background_.wrote();
+  if (request.durability == Durability::Synced) {
+    core_.on_log([&](WriteLog& log) { log.sync_through(taken.log_position); });
+  }
+}
+
+// Requires: scan_mutex_ held by `lock`, and nothing else.
+void ConcurrentWriter::wait_for_scans(std::unique_lock<std::mutex>& lock,
+                                      const Background::Deadline& deadline) {
+  const auto done = [this] { return stopped_ || core_.exclusive_scans == 0; };
+  if (!done() && scanner_ == std::this_thread::get_id()) {
+    throw Error(ErrorCode::Busy, "an exclusive scan of this thread is open: destroy it first");
+  }
+  if (deadline) {
+    if (!scans_ended_.wait_until(lock, *deadline, done)) {
+      throw Error(ErrorCode::Busy, "an exclusive scan was open until the write's deadline");
+    }
+  } else {
+    scans_ended_.wait(lock, done);
+  }
+  if (stopped_) throw Error(ErrorCode::Closed, "the index is closed", core_.directory->path());
+}
+
+// A writer looks for scans when it has its segment's lock: once each lock was free, all writers that
+// did not see this scan have finished.
+void ConcurrentWriter::drain_writers() {
+  const auto pinned = Core::pin();
+  for (const auto& segment : core_.routes().segments()) {
+    const std::lock_guard lock(segment->writer_mutex());
+  }
+}
+
+void ConcurrentWriter::end_exclusive_scan() noexcept {
+  {
+    const std::lock_guard lock(scan_mutex_);  // Nobody is between its look and its wait.
+  }
+  scans_ended_.notify_all();
+}
+
+void ConcurrentWriter::stop() noexcept {
+  {
+    const std::lock_guard lock(scan_mutex_);
+    stopped_ = true;
+  }
+  scans_ended_.notify_all();
+}
+
+}  // namespace varve::internal
