@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "directory/mutex.hpp"
+
+#include <chrono>
+#include <condition_variable>
+#include <latch>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "tests/support/catch.hpp"
+#include "tests/support/error_of.hpp"
+#include "varve/error.hpp"
+
+namespace varve::directory {
+namespace {
+
+using namespace std::chrono_literals;
+using test::thrown_by;
+
+const LockClass kSegments("segment", 50), kLog("log", 60);
+
+}  // namespace
+
+TEST_CASE("a held mutex is refused to others and free afterwards", "[directory][mutex]") {
+  Mutex mutex(kLog);
+  mutex.lock();
+  CHECK(mutex.held_by_this_thread());
+  std::thread([&] {
+    CHECK_FALSE(mutex.held_by_this_thread());
+    CHECK_FALSE(mutex.try_lock());
+    CHECK_FALSE(mutex.try_lock_for(1ms));
+    CHECK_FALSE(mutex.try_lock_until(Mutex::Clock::now() - 1h));
+  }).join();
+  mutex.unlock();
+  CHECK(mutex.holder() == 0);
+  std::thread([&] {
+    CHECK(mutex.try_lock_until(Mutex::Clock::now() - 1h));
+    mutex.unlock();
+  }).join();
+}
+
+TEST_CASE("the standard's locks and condition variables take it", "[directory][mutex]") {
+  Mutex segment(kSegments, 1), log(kLog);
+  std::condition_variable_any changed;
+  bool is_set = false;
+  std::thread setter([&] {
+    const std::scoped_lock lock(segment, log);
+    is_set = true;
+    changed.notify_one();
+  });
+  {
+    std::unique_lock lock(segment);
+    changed.wait(lock, [&] { return is_set; });
+    CHECK(segment.held_by_this_thread());
+  }
+  setter.join();
+  CHECK(segment.holder() == 0);
+}
+
+TEST_CASE("increments under the lock are all counted", "[directory][mutex]") {
+  constexpr int kThreads = 4, kRounds = 20'000;
+  Mutex mutex(kLog);
+  int count = 0;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kThreads; ++i) {
+    threads.emplace_back([&] {
+      for (int round = 0; round < kRounds; ++round) {
+        const MutexLock lock(mutex);
+        ++count;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(count == kThreads * kRounds);
+}
+
+TEST_CASE("a deadline that passes is told from a deadlock, and names the holder",
+          "[directory][mutex]") {
+  Mutex mutex(kSegments, 12);
+  mutex.lock();
+  const std::uint32_t holder = thread_number();
+  std::thread([&] {
+    const Error error = thrown_by([&] { mutex.lock_before(Mutex::Clock::now()); });
+    CHECK(error.code() == ErrorCode::Busy);
+    CHECK(std::string(error.what()) ==
+          "segment 12 was not free before the deadline: thread " + std::to_string(thread_number()) +
+              " waits for segment 12; thread " + std::to_string(holder) + " holds segment 12");
+  }).join();
+  mutex.unlock();
+}
+
+}  // namespace varve::directory
