@@ -27,15 +27,13 @@ class LockClass {
 
   [[nodiscard]] std::string_view name() const noexcept { return name_; }
   [[nodiscard]] std::uint8_t rank() const noexcept { return rank_; }
-  [[nodiscard]] LockMonitor* monitor() const noexcept { return monitor_; }
   // Where observations go; null when nobody observes.
   [[nodiscard]] LockClassFigures* figures() const noexcept { return figures_; }
 
  private:
   std::string_view name_;
   std::uint8_t rank_;
-  LockMonitor* monitor_;
-  LockClassFigures* figures_ = nullptr;
+  LockClassFigures* figures_;
 };
 
 }  // namespace varve::directory

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "directory/lock_class.hpp"
 #include "directory/lock_thread.hpp"
@@ -112,10 +113,19 @@ class VARVE_CAPABILITY("mutex") Mutex {
     if (class_->figures() != nullptr) [[unlikely]]
       count_acquisition();
   }
+  void count_acquisition() noexcept {
+    if (t_lock_thread.until_sample > 1) {
+      --t_lock_thread.until_sample;
+    } else {
+      sample();
+    }
+  }
   void wait();
   bool wait_until(Clock::time_point deadline, WaitGraph* why);
+  bool spin_until_taken() noexcept;
   bool take_as_waiter(Clock::time_point deadline, WaitGraph* why);
-  void count_acquisition() noexcept;
+  void look_for_deadlock() const noexcept;
+  void sample() noexcept;
   void release_slowly(std::uint32_t seen) noexcept;
   static void wake_one(std::atomic<std::uint32_t>* word) noexcept;
 
@@ -149,5 +159,9 @@ class VARVE_SCOPED_CAPABILITY MutexLock {
 
 // "segment 12"; the name alone for the only lock of its class.
 [[nodiscard]] std::string to_string(const Mutex& mutex);
+[[nodiscard]] std::string lock_name(std::string_view class_name, std::uint32_t order_number);
+
+// What a timed acquisition that ended without the lock throws: PotentialDeadlock or Busy.
+[[noreturn]] void throw_not_locked(const WaitGraph& why);
 
 }  // namespace varve::directory

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "directory/lock_slot.hpp"
@@ -81,14 +82,14 @@ void LockSlot::lock() noexcept {
 PublishedWait::PublishedWait(const Mutex& mutex) noexcept : slot_(find_lock_slot(thread_number())) {
   if (slot_ == nullptr) return;
   const std::lock_guard lock(*slot_);
-  slot_->waits_for = &mutex;
+  outer_ = std::exchange(slot_->waits_for, &mutex);
   ++slot_->wait_count;
 }
 
 PublishedWait::~PublishedWait() {
   if (slot_ == nullptr) return;
   const std::lock_guard lock(*slot_);
-  slot_->waits_for = nullptr;
+  slot_->waits_for = outer_;
 }
 
 WaitGraph wait_graph(const Mutex& wanted) {
@@ -119,6 +120,9 @@ WaitGraph wait_graph(const Mutex& wanted) {
                                [](const Link& a, const Link& b) { return a.thread < b.thread; }),
               circle.end());
   for (std::size_t i = 0; i < circle.size(); ++i) {
+    // Any mix will do: a thread's wait count never returns.
+    graph.circle_id =
+        (graph.circle_id ^ circle[i].thread) * 0x9E3779B97F4A7C15 + circle[i].wait_count;
     append(graph.text, circle[i], circle[(i + circle.size() - 1) % circle.size()].wanted);
   }
   return graph;

@@ -11,7 +11,8 @@ struct LockSlot;
 
 // Who waits for whom, from one waiting thread on.
 struct WaitGraph {
-  bool is_deadlock = false;  // The waits end in a circle: none of its threads can go on.
+  bool is_deadlock = false;     // The waits end in a circle: none of its threads can go on.
+  std::uint64_t circle_id = 0;  // The same for all that look at the same circle.
   // Of a circle: "thread 3 holds segment 12 waits for log; thread 5 holds log waits for segment
   // 12". Else the chain of holders in front of the lock: "thread 4 waits for segment 12; thread 3
   // holds segment 12 waits for log; thread 5 holds log".
@@ -19,7 +20,7 @@ struct WaitGraph {
 };
 
 // Publishes for its lifetime that the calling thread waits for `mutex`, so that others find it in
-// the graph. One at a time per thread.
+// the graph; an outer one is hidden meanwhile.
 class PublishedWait {
  public:
   explicit PublishedWait(const Mutex& mutex) noexcept;
@@ -29,6 +30,7 @@ class PublishedWait {
 
  private:
   LockSlot* slot_;
+  const Mutex* outer_ = nullptr;
 };
 
 // The graph in front of `wanted`, for which the calling thread waits (and has published it). A

@@ -84,7 +84,7 @@ TEST_CASE("a deadline that passes is told from a deadlock, and names the holder"
     const Error error = thrown_by([&] { mutex.lock_before(Mutex::Clock::now()); });
     CHECK(error.code() == ErrorCode::Busy);
     CHECK(std::string(error.what()) ==
-          "segment 12 was not free before the deadline: thread " + std::to_string(thread_number()) +
+          "a lock was not free before the deadline: thread " + std::to_string(thread_number()) +
               " waits for segment 12; thread " + std::to_string(holder) + " holds segment 12");
   }).join();
   mutex.unlock();
