@@ -41,6 +41,8 @@ std::string_view to_string(ErrorCode code) noexcept {
       return "LimitExceeded";
     case ErrorCode::OutOfMemory:
       return "OutOfMemory";
+    case ErrorCode::PotentialDeadlock:
+      return "PotentialDeadlock";
   }
   return "Unknown";
 }

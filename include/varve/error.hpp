@@ -33,6 +33,8 @@ enum class ErrorCode : std::uint8_t {
   ForkedHandle,     // The handle was opened by the parent process: open your own.
   LimitExceeded,    // A documented resource limit was reached.
   OutOfMemory,      // The memory for an operation could not be had; the index is unchanged.
+  // Locks wait for each other in a circle, shown by what(); nothing was done. A bug: report it.
+  PotentialDeadlock,
 };
 
 // The code's name as written above, e.g. "Corruption". Never null.
