@@ -107,6 +107,7 @@ class CallLog {
   };
   // An answer of an earlier moment, as through a snapshot that was taken in [invoked, returned].
   void saw(KeyNumber key, ValueNumber value, Moment invoked, Moment returned);
+  [[nodiscard]] Moment tick() noexcept { return clock_->tick(); }
   [[nodiscard]] std::uint32_t thread() const noexcept { return thread_; }
   [[nodiscard]] const CallHistory& operations() const noexcept { return operations_; }
 
