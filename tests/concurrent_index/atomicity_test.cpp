@@ -125,6 +125,23 @@ TEST_CASE("a group is one register, whichever of its keys is read", "[concurrent
   CHECK_THAT(violation({get(1, 0, 21, 0)}), Contains("lost: put 2 by thread 0"));
 }
 
+TEST_CASE("a batch takes effect once, not once per key", "[concurrent][atomicity]") {
+  CallHistory history;
+  for (const ValueNumber value : {1, 2}) {
+    write_group(history, kGroups[0],
+                {.kind = Operation::Kind::Put,
+                 .thread = static_cast<std::uint32_t>(value),
+                 .value = value,
+                 .invoked = value,
+                 .returned = 30});
+  }
+  for (Moment now = 4; const ValueNumber value : {1, 2, 1}) {
+    history.push_back({.key = 5, .value = value, .invoked = now, .returned = now + 1});
+    now += 2;
+  }
+  CHECK_THAT(group_violation(history, kGroups), Contains("get of 1 by thread 0 [8, 9]"));
+}
+
 TEST_CASE("a batch that failed is seen whole or not at all", "[concurrent][atomicity]") {
   CallHistory history;
   write_group(history, kGroups[1], {.kind = Operation::Kind::Put, .value = 3, .invoked = 1});

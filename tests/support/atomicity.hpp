@@ -15,7 +15,7 @@ struct View {
   std::string_view how;  // "scan", "multi_get", "snapshot".
   std::uint32_t thread = 0;
   Moment invoked = 0, returned = 0;
-  std::vector<std::pair<KeyNumber, ValueNumber>> seen;
+  std::vector<std::pair<KeyNumber, ValueNumber>> seen = {};
 };
 
 // Keys that are only ever written together: each batch puts one value number at all of them, or
