@@ -54,10 +54,10 @@ TEST_CASE("a call beside close() finishes or finds the index closed", "[concurre
   WorkoutOptions options;
   options.access = access();
   options.close_midway = true;
-  options.calls_per_thread = 150;
+  options.calls_per_thread = 300;
   const std::uint64_t seed = setting("VARVE_STRESS_SEED", std::random_device()());
   std::uint32_t closed_count = 0;
-  for (std::uint64_t round = 0; round < 12; ++round) {
+  for (std::uint64_t round = 0; round < 8; ++round) {
     options.seed = seed + round;
     closed_count += work(options).closed_count;
   }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/concurrent_index/workout.hpp"
 
-#include <atomic>
 #include <cstddef>
 #include <exception>
 #include <latch>
@@ -23,9 +22,9 @@ namespace {
 
 class Workout {
  public:
-  // The last log is for the reads after the reopening.
+  // The last two logs are for the reads after the reopening, and for who closes midway.
   explicit Workout(const WorkoutOptions& options)
-      : options_(options), recorder_(options.thread_count + 1) {
+      : options_(options), recorder_(options.thread_count + 2) {
     index_options_ = tiny_options();
     index_options_.access = options.access;
     index_options_.reads = options.reads;
@@ -58,7 +57,6 @@ class Workout {
       threads.emplace_back([&worker = *worker, &all_there, this] {
         all_there.arrive_and_wait();
         worker.run(options_.calls_per_thread);
-        running_.store(false);
       });
     }
     all_there.arrive_and_wait();
@@ -72,11 +70,10 @@ class Workout {
   }
   // After some calls of its own, so that the others have begun and are not done.
   void close_midway(SegmentIndex& index) {
+    WorkoutThread closer(index, recorder_.log(options_.thread_count + 1), options_.seed);
     std::mt19937_64 random(options_.seed);
-    const std::uint64_t calls = random() % options_.calls_per_thread;
-    for (std::uint64_t i = 0; i < calls && running_.load(); ++i) {
-      static_cast<void>(index.contains(key_name(static_cast<KeyNumber>(i % kKeyCount))));
-    }
+    closer.run(random() % options_.calls_per_thread);
+    take_over(closer);
     index.close();
     index.close();
     if (index.lifecycle() != Lifecycle::Closed) note("close() returned before it had closed");
@@ -122,7 +119,6 @@ class Workout {
   const WorkoutOptions options_;
   Options index_options_;
   CallRecorder recorder_;
-  std::atomic<bool> running_ = true;  // Until the first thread is done.
   std::vector<View> views_;
   WorkoutReport report_;
 };
