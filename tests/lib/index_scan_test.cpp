@@ -167,6 +167,7 @@ TEST_CASE("an exclusive scan refuses the writes of its own thread until it is go
 }
 
 TEST_CASE("an exclusive scan makes other threads wait until it is gone", "[lib][scan][threads]") {
+  const auto access = GENERATE(Access::Synchronized, Access::Concurrent);
   SegmentIndex index = SegmentIndex::open_in_memory(options_of(access));
   const Model model = fill(index);
   std::optional<Cursor> cursor(index.scan(isolated(Isolation::Exclusive)));
@@ -195,7 +196,8 @@ TEST_CASE("an exclusive scan makes other threads wait until it is gone", "[lib][
   CHECK(scan_all(index).size() == model.entries().size() + 4);
 }
 
-TEST_CASE("threads may use a synchronized index at the same time", "[lib][scan][threads]") {
+TEST_CASE("threads may use an index at the same time", "[lib][scan][threads]") {
+  const auto access = GENERATE(Access::Synchronized, Access::Concurrent);
   SegmentIndex index = SegmentIndex::open_in_memory(options_of(access));
   constexpr int kThreads = 4, kWrites = 400;
   std::atomic<int> failures = 0;
