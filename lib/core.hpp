@@ -91,6 +91,11 @@ class Core {
   void set_last_sequence(Sequence sequence) noexcept {
     last_sequence_.store(sequence, std::memory_order_release);
   }
+  // For recovery, before there are other threads: what is in memory up to here can be read.
+  void set_recovered_sequence(Sequence sequence) noexcept {
+    set_last_sequence(sequence);
+    if (concurrency != nullptr) concurrency->published.reset(sequence);
+  }
   // The sequence that a reader of the present reads at.
   [[nodiscard]] Sequence visible_sequence() const noexcept {
     return concurrency != nullptr ? concurrency->published.published() : last_sequence();

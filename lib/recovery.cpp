@@ -100,7 +100,7 @@ void open_segments(Core& core) {
         core.make_segment(records[i], i + 1 < records.size() ? records[i + 1].fence : ""));
   }
   core.set_routes(std::make_unique<const RouteMap>(std::move(segments)));
-  core.set_last_sequence(manifest->last_sequence);
+  core.set_recovered_sequence(manifest->last_sequence);
 }
 
 // Puts one log record into the segments that have not flushed it.
@@ -123,7 +123,7 @@ void replay_record(Core& core, const LogRecordView& record) {
         operation.kind == OperationKind::Put ? segment::Kind::Value : segment::Kind::Tombstone,
         operation.value, sequence, false);
   }
-  core.set_last_sequence(sequencer.last());
+  core.set_recovered_sequence(sequencer.last());
 }
 
 std::string_view log_bytes(const directory::ImmutableFile& file, std::string& buffer) {
@@ -203,10 +203,10 @@ std::vector<RecoveredLog> replay_logs(Core& core) {
   const std::vector<LogRecordEntry> logs = core.manifest()->logs;
   // While replaying, "the last sequence" is that of the record replayed last: a flush in between
   // must not claim to have what is still to come.
-  core.set_last_sequence(core.manifest()->checkpoint);
+  core.set_recovered_sequence(core.manifest()->checkpoint);
   recovered.reserve(logs.size());
   for (const LogRecordEntry& log : logs) recovered.push_back(replay_log(core, log));
-  core.set_last_sequence(std::max(core.last_sequence(), core.manifest()->last_sequence));
+  core.set_recovered_sequence(std::max(core.last_sequence(), core.manifest()->last_sequence));
   return recovered;
 }
 
