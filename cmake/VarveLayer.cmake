@@ -6,6 +6,9 @@ function(varve_add_layer name)
   add_library(varve_${name} OBJECT ${LAYER_SOURCES})
   target_link_libraries(varve_${name} PRIVATE varve_settings ${LAYER_LIBRARIES})
   target_compile_definitions(varve_${name} PRIVATE varve_EXPORTS)
+  # Here only: tests lock in ways that cannot be followed.
+  target_compile_options(varve_${name} PRIVATE
+    $<$<CXX_COMPILER_ID:Clang,AppleClang>:-Wthread-safety>)
   if(NOT BUILD_SHARED_LIBS)
     target_compile_definitions(varve_${name} PRIVATE VARVE_STATIC_DEFINE)
   endif()

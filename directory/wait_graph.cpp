@@ -33,9 +33,11 @@ Link link_of(std::uint32_t thread) {
   if (slot == nullptr) return link;
   const std::lock_guard lock(*slot);
   if (slot->waits_for == nullptr) return link;
+  const std::uint32_t holder = slot->waits_for->holder();
+  if (holder == thread) return link;  // It has just got it, and is about to say so.
   link.wait_count = slot->wait_count;
   link.wanted = to_string(*slot->waits_for);
-  link.holder = slot->waits_for->holder();
+  link.holder = holder;
   return link;
 }
 

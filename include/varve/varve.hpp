@@ -6,6 +6,7 @@
 #include "varve/codec.hpp"
 #include "varve/directory_lock.hpp"
 #include "varve/error.hpp"
+#include "varve/lock_health.hpp"
 #include "varve/options.hpp"
 #include "varve/scan.hpp"
 #include "varve/segment_index.hpp"

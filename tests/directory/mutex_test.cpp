@@ -95,15 +95,16 @@ TEST_CASE("a deadline that passes is told from a deadlock, and names the holder"
 TEST_CASE("who gives up passes on the wake-up that it has consumed", "[directory][mutex]") {
   Mutex mutex(kLog);
   mutex.lock();
-  std::thread sleeper([&] { const MutexLock lock(mutex); });
+  std::thread late([&] { CHECK_FALSE(mutex.try_lock_for(50ms)); });
   MutexTestAccess::await_waiter(mutex);
-  // As if unlock() had woken the next thread and a newcomer had been faster than it: the sleeper is
-  // still asleep, and the word no longer says so.
+  const auto begin = Mutex::Clock::now();
+  while (Mutex::Clock::now() - begin < 5ms) std::this_thread::yield();
+  // As if unlock() had woken that thread and a newcomer had been faster: others may sleep, and the
+  // word does not say so.
   MutexTestAccess::word(mutex).fetch_and(~MutexTestAccess::kWaiters);
-  std::thread([&] { CHECK_FALSE(mutex.try_lock_until(Mutex::Clock::now())); }).join();
+  late.join();
   CHECK((MutexTestAccess::word(mutex).load() & MutexTestAccess::kWaiters) != 0);
   mutex.unlock();
-  sleeper.join();
 }
 
 TEST_CASE("newcomers let a starving waiter go first, and do not wait for one that is gone",

@@ -119,6 +119,22 @@ TEST_CASE("a chain that ends with a thread at work is no deadlock", "[directory]
   waiter.join();
 }
 
+TEST_CASE("who has just got the lock, and not yet said so, waits no longer",
+          "[directory][wait-graph]") {
+  Mutex log(kLog);
+  const MutexLock lock(log);
+  const PublishedWait not_yet_ended(log);
+  WaitGraph graph;
+  std::uint32_t number = 0;
+  std::thread([&] {
+    number = thread_number();
+    CHECK_FALSE(log.try_lock_until(Mutex::Clock::now(), &graph));
+  }).join();
+  CHECK_FALSE(graph.is_deadlock);
+  CHECK(graph.text ==
+        thread_name(number) + " waits for log; " + thread_name(thread_number()) + " holds log");
+}
+
 #if !defined(VARVE_ENABLE_DCHECK)
 TEST_CASE("a thread that waits for itself is a circle of one", "[directory][wait-graph]") {
   Mutex log(kLog);
