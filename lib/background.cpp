@@ -138,6 +138,7 @@ bool Background::do_one_job() {
     core_.failure.record(failure);
   }
   if (worked) measure_drain(before, since);
+  measure_held();
   {
     const std::lock_guard lock(mutex_);
     job_failure_ = failure;
@@ -147,6 +148,12 @@ bool Background::do_one_job() {
   }
   made_room();
   return worked && failure == nullptr;
+}
+
+void Background::measure_held() noexcept {
+  core_.concurrency->domain.collect();
+  const auto jobs = core_.lock_jobs();
+  core_.measure_held_memory();
 }
 
 void Background::measure_drain(std::size_t before, Clock::time_point since) noexcept {
@@ -221,6 +228,7 @@ void Background::pace(std::size_t size, const Deadline& deadline) {
 void Background::wait_for_room(const Deadline& deadline) {
   const std::size_t budget = core_.options.memory_budget;
   const Clock::time_point since = Clock::now();
+  if (core_.options.tuning.inline_maintenance) wake();
   std::unique_lock lock(mutex_);
   ++figures_.stalled_write_count;
   const auto done = [&] {

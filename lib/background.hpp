@@ -24,7 +24,8 @@ namespace varve::internal {
 //
 // Pacing: while the deltas hold less than kPacedFrom of the memory budget, writers are not slowed.
 // From there on each write reserves time, more of it the fuller the memory is, so that writers come
-// down to the rate at which memory is freed; at the full budget they wait for room.
+// down to the rate at which memory is freed; at the full budget they wait for room. Memory that
+// only readers still hold does not count: nobody waits for a cursor, which may be his own.
 //
 // A job that fails for want of space is tried again when something has changed, and shown in
 // health(); any other failure is latched: later writes throw it.
@@ -83,7 +84,7 @@ class Background {
  private:
   static constexpr std::size_t kSyncAheadSize = std::size_t{8} << 20;
 
-  [[nodiscard]] std::size_t memory_size() const noexcept { return core_.memory_size(); }
+  [[nodiscard]] std::size_t memory_size() const noexcept { return core_.flushable_size(); }
   void admit_slowly(std::size_t size, const Deadline& deadline);
   void pace(std::size_t size, const Deadline& deadline);
   void wait_for_room(const Deadline& deadline);
@@ -93,6 +94,7 @@ class Background {
   void maintain();
   bool do_one_job();
   void keep_log();
+  void measure_held() noexcept;
   void measure_drain(std::size_t before, Clock::time_point since) noexcept;
 
   Core& core_;

@@ -2,6 +2,7 @@
 #include "lib/core.hpp"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "directory/check.hpp"
@@ -105,6 +106,21 @@ void Core::publish_locked(segment::Segment& segment,
   } else {
     retired->release();
   }
+}
+
+void Core::measure_held_memory() {
+  const std::size_t size = memory_size();
+  std::set<const segment::Delta*> live;  // Children of a split share their parent's deltas.
+  std::size_t in_views = 0;
+  const auto add = [&](const segment::Delta* delta) {
+    if (live.insert(delta).second) in_views += delta->memory_size();
+  };
+  for (const auto& segment : routes().segments()) {
+    const segment::ViewRef view = view_of(*segment);
+    add(view->active.get());
+    for (const auto& delta : view->frozen) add(delta.get());
+  }
+  memory_held.store(size - std::min(size, in_views), std::memory_order_relaxed);
 }
 
 Sequence oldest_unflushed(const segment::View& view, Sequence flushed_sequence) noexcept {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <exception>
@@ -65,6 +66,8 @@ class Core {
   // segment that the write goes to.
   std::atomic<bool> unlogged_writes = false;
   std::atomic<std::size_t> memory_after_flush = 0;  // What the last flush for memory left, bytes.
+  // Bytes that only readers still hold, as of the last look at it: no flush gives them back.
+  std::atomic<std::size_t> memory_held = 0;
   std::atomic<std::size_t> exclusive_scans = 0;     // That are open: nobody may write.
   const std::unique_ptr<Concurrency> concurrency;   // Null where there is one thread at a time.
 
@@ -145,6 +148,13 @@ class Core {
   // For a clean close: everything is in runs, so the manifest names no log, and none is left.
   void end_log();
   [[nodiscard]] std::size_t memory_size() const noexcept { return pool.size_in_use(); }
+  // Of these, what flushes can give back.
+  [[nodiscard]] std::size_t flushable_size() const noexcept {
+    const std::size_t size = memory_size(), held = memory_held.load(std::memory_order_relaxed);
+    return size - std::min(size, held);
+  }
+  // Brings memory_held up to date. Under lock_jobs().
+  void measure_held_memory();
   // alpha for this segment: Tuning::compaction_ratio, +-20 % so that segments do not fall due
   // together.
   [[nodiscard]] double compaction_ratio(const segment::Segment& segment) const noexcept;

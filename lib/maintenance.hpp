@@ -10,9 +10,10 @@ namespace varve::internal {
 // room for what is being written meanwhile. Memory that a flush could not free, because cursors
 // still read it, is no reason to flush again before more has been written.
 [[nodiscard]] inline bool memory_due(const Core& core) noexcept {
-  const std::size_t size = core.memory_size();
+  const std::size_t size = core.flushable_size();
   const std::size_t budget = core.options.memory_budget;
-  return size >= budget / 2 && size >= core.memory_after_flush + budget / 16;
+  return size >= budget / 2 &&
+         (size >= budget || core.memory_size() >= core.memory_after_flush + budget / 16);
 }
 
 // Does the most urgent due job: flush for memory, flush for the log's length, merges that the
