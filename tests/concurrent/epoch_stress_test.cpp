@@ -35,7 +35,7 @@ void destroy_and_delete(void* object) noexcept {
 }  // namespace
 
 TEST_CASE("a pin holds from its first load on", "[concurrent][epoch][stress]") {
-  constexpr int kRoundCount = VARVE_THREAD_SANITIZER ? 20'000 : 100'000;
+  constexpr int kRoundCount = VARVE_THREAD_SANITIZER ? 10'000 : 40'000;
   EpochDomain domain;
   std::array<Canary, 64> canaries;
   for (Canary& canary : canaries) canary.mark = kDead;
