@@ -102,7 +102,7 @@ TEST_CASE("a successful insert and a successful erase alternate",
 TEST_CASE("a key that is only replaced is never missing and never goes back",
           "[concurrent][hash_map][stress]") {
   constexpr std::uint64_t kKeyCount = 4;
-  const std::uint64_t round_count = 30'000 * kScale;
+  const std::uint64_t round_count = 15'000 * kScale;
   HashMap<std::uint64_t, Canary> map(2);
   for (std::uint64_t key = 0; key < kKeyCount; ++key) map.insert(key, Canary(0));
   std::atomic<bool> stop{false};
