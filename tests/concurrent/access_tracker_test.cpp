@@ -171,6 +171,18 @@ TEST_CASE("a hot set larger than a table's set keeps the better ones",
   CHECK_FALSE(hot.contains(hash_of(0)));
 }
 
+TEST_CASE("a sample finds the same keys hot", "[concurrent][access_tracker]") {
+  AccessTracker tracker({.decay_interval = 1024, .sample_bits = 3});
+  constexpr std::uint64_t kCount = 100'000;
+  for (std::uint64_t i = 0; i < kCount; ++i) tracker.record(hash_of(i % 2 == 0 ? i % 20 : i));
+  for (std::uint64_t key = 0; key < 20; key += 2) {
+    CHECK(tracker.classify(hash_of(key)) == Temperature::Hot);
+  }
+  // An eighth of the recordings, give or take a tenth.
+  CHECK(tracker.age() * 1024 >= kCount / 8 * 9 / 10 - 1024);
+  CHECK(tracker.age() * 1024 <= kCount / 8 * 11 / 10);
+}
+
 TEST_CASE("one thread's recordings have one result", "[concurrent][access_tracker]") {
   AccessTracker one({.memory_size = 4096}), two({.memory_size = 4096});
   std::mt19937_64 random(3);

@@ -19,12 +19,16 @@ enum class Temperature : std::uint8_t { Cold, Warm, Hot };
 
 struct AccessTrackerOptions {
   // Bytes, rounded down: sketch and table are powers of two of cache lines, at least one each.
-  std::size_t memory_size = 64 * 1024;
-  // All counts halve after so many recordings. 0: a quarter of the number of counters, so that
-  // a stream of keys that never come back stays below `warm_count` (it gives each counter 2).
+  std::size_t memory_size = std::size_t{64} << 10;
+  // All counts halve after so many recordings, rounded up to a power of two, at least 64. 0: about
+  // a quarter of the number of counters, so that a stream of keys that never come back stays below
+  // `warm_count` (it gives each counter about 2).
   std::uint64_t decay_interval = 0;
   std::uint32_t warm_count = 4;
   std::uint32_t hot_count = 8;  // At most 255.
+  // record() regards one call in 2^sample_bits, by chance, at 2 ns for the others. All figures are
+  // about regarded recordings. 0: every one, and then one thread's recordings have one result.
+  std::uint32_t sample_bits = 0;
 };
 
 // Estimates the frequency and recency of keys, by their 64-bit hashes, in bounded memory.
@@ -38,7 +42,7 @@ struct AccessTrackerOptions {
 // recordings has a count between p and 2 p decay intervals.
 //
 // Decay: after each interval the age goes up by one, and a block whose age is behind is halved at
-// its next recording: no pause, no clock, so one thread's recordings have one result.
+// its next recording: no pause, no clock.
 // Thread-safety: all methods, any thread; relaxed atomics only. Not promised: exact counts. Other
 // keys of a block can raise a count (never beyond what was recorded in the block), and threads
 // that record into one block at once can lose increments or, rarely, a halving.
@@ -49,16 +53,16 @@ class AccessTracker {
       : line_count_(std::max<std::size_t>(options.memory_size / kLineSize, 2)),
         block_mask_(std::bit_floor(std::max<std::size_t>(line_count_ / 4 * 3, 1)) - 1),
         set_mask_(std::bit_floor(std::max<std::size_t>(line_count_ / 4, 1)) - 1),
-        decay_interval_(std::max<std::uint64_t>(options.decay_interval != 0
-                                                    ? options.decay_interval
-                                                    : (block_mask_ + 1) * kCounterCount / 4,
-                                                kTickCount)),
+        decay_bits_(bits_of(options.decay_interval != 0 ? options.decay_interval
+                                                        : (block_mask_ + 1) * kCounterCount / 4)),
         warm_count_(options.warm_count),
         hot_count_(std::min(options.hot_count, kCountMax)),
+        sample_bits_(std::min<std::uint32_t>(options.sample_bits, 32)),
         blocks_(std::make_unique<Block[]>(block_mask_ + 1)),
         sets_(std::make_unique<Set[]>(set_mask_ + 1)) {}
 
   void record(std::uint64_t hash) noexcept {
+    if (sample_bits_ != 0 && thread_random() >> (64 - sample_bits_) != 0) return;
     const std::uint64_t mixed = mix(hash);
     Block& block = blocks_[mixed & block_mask_];
     catch_up(block);
@@ -97,7 +101,7 @@ class AccessTracker {
     if (count < warm_count_) return Temperature::Cold;
     if (count < hot_count_) return Temperature::Warm;
     const std::optional<std::uint64_t> last = recency(hash);
-    return last && *last <= decay_interval_ ? Temperature::Hot : Temperature::Warm;
+    return last && *last <= decay_interval() ? Temperature::Hot : Temperature::Warm;
   }
 
   // Calls visitor(hash) for the candidates that are Hot now. O(memory).
@@ -114,7 +118,9 @@ class AccessTracker {
 
   // How often all counts were halved.
   [[nodiscard]] std::uint64_t age() const noexcept { return age_.load(std::memory_order_relaxed); }
-  [[nodiscard]] std::uint64_t decay_interval() const noexcept { return decay_interval_; }
+  [[nodiscard]] std::uint64_t decay_interval() const noexcept {
+    return std::uint64_t{1} << decay_bits_;
+  }
   // Bytes allocated: at most what the options said, or two lines.
   [[nodiscard]] std::size_t memory_size() const noexcept {
     return (block_mask_ + 1) * sizeof(Block) + (set_mask_ + 1) * sizeof(Set);
@@ -147,6 +153,11 @@ class AccessTracker {
     std::atomic<std::uint32_t> count{0};
   };
 
+  [[nodiscard]] static std::uint32_t bits_of(std::uint64_t interval) noexcept {
+    constexpr std::uint64_t kMax = std::uint64_t{1} << 48;
+    return static_cast<std::uint32_t>(
+        std::bit_width(std::clamp<std::uint64_t>(interval, kTickCount, kMax) - 1));
+  }
   [[nodiscard]] static std::uint64_t mix(std::uint64_t hash) noexcept {
     hash = (hash ^ hash >> 32) * 0x9fb21c651e98df25;
     return hash ^ hash >> 29;
@@ -164,24 +175,23 @@ class AccessTracker {
         block.words[counter / 8].load(std::memory_order_relaxed) >> (counter % 8 * 8) & 0xff);
   }
 
-  // Increments those of the key's counters that are least; returns the new count.
+  // Increments those of the key's counters that are least; returns the new count. Which ones these
+  // are is as good as random, so nothing branches on it.
   static std::uint32_t increment(Block& block, std::uint64_t mixed) noexcept {
-    std::array<std::uint32_t, kRowCount> counts{};
+    std::array<std::uint32_t, kRowCount> counters{};
     std::uint32_t least = kCountMax;
     for (std::uint32_t row = 0; row < kRowCount; ++row) {
-      counts[row] = count_at(block, counter_of(mixed, row));
-      least = std::min(least, counts[row]);
+      counters[row] = counter_of(mixed, row);
+      least = std::min(least, count_at(block, counters[row]));
     }
     if (least == kCountMax) return least;
-    for (std::uint32_t row = 0; row < kRowCount; ++row) {
-      if (counts[row] != least) continue;
-      const std::uint32_t counter = counter_of(mixed, row);
+    for (const std::uint32_t counter : counters) {
       std::atomic<std::uint64_t>& word = block.words[counter / 8];
-      // Not one atomic step, and read again: rows may share a word. No carry: the count is < 255,
-      // unless another thread raised it meanwhile.
+      const std::uint32_t shift = counter % 8 * 8;
+      // Loaded again, since rows may share a word. The count is below 255: nothing is carried.
       const std::uint64_t value = word.load(std::memory_order_relaxed);
-      if ((value >> (counter % 8 * 8) & 0xff) == kCountMax) continue;
-      word.store(value + (std::uint64_t{1} << (counter % 8 * 8)), std::memory_order_relaxed);
+      const std::uint64_t one = (value >> shift & 0xff) == least ? 1 : 0;
+      word.store(value + (one << shift), std::memory_order_relaxed);
     }
     return least + 1;
   }
@@ -201,15 +211,19 @@ class AccessTracker {
 
   void note_candidate(std::uint64_t hash, std::uint64_t mixed, std::uint32_t count) noexcept {
     const std::uint64_t note = (recorded_.load(std::memory_order_relaxed) + 1) << 8 | count;
+    Set& set = sets_[set_of(mixed)];
+    for (Candidate& candidate : set.candidates) {
+      if (candidate.hash.load(std::memory_order_relaxed) != hash) continue;
+      const std::uint64_t old = candidate.note.load(std::memory_order_relaxed);
+      if (old == 0) continue;
+      // Once a tick is enough, and leaves the line to the other threads that use the key.
+      if (old >> 8 != note >> 8) candidate.note.store(note, std::memory_order_relaxed);
+      return;
+    }
     Candidate* victim = nullptr;
     std::uint32_t victim_count = count;
-    for (Candidate& candidate : sets_[set_of(mixed)].candidates) {
-      const std::uint64_t old = candidate.note.load(std::memory_order_relaxed);
-      if (old != 0 && candidate.hash.load(std::memory_order_relaxed) == hash) {
-        if (old != note) candidate.note.store(note, std::memory_order_relaxed);
-        return;
-      }
-      const std::uint32_t now = count_now(old);
+    for (Candidate& candidate : set.candidates) {
+      const std::uint32_t now = count_now(candidate.note.load(std::memory_order_relaxed));
       if (now >= victim_count) continue;
       victim = &candidate;
       victim_count = now;
@@ -225,7 +239,7 @@ class AccessTracker {
   }
   // A candidate's count as it has decayed since it was noted; an empty one's is 0.
   [[nodiscard]] std::uint32_t count_now(std::uint64_t note) const noexcept {
-    const std::uint64_t ages = since(note) / decay_interval_;
+    const std::uint64_t ages = since(note) >> decay_bits_;
     return ages >= kCountBits ? 0 : static_cast<std::uint32_t>(note & 0xff) >> ages;
   }
 
@@ -239,7 +253,7 @@ class AccessTracker {
     }
     shard.store(0, std::memory_order_relaxed);
     const std::uint64_t before = recorded_.fetch_add(kTickCount, std::memory_order_relaxed);
-    if (before / decay_interval_ != (before + kTickCount) / decay_interval_) {
+    if (before >> decay_bits_ != (before + kTickCount) >> decay_bits_) {
       age_.fetch_add(1, std::memory_order_relaxed);
     }
   }
@@ -247,9 +261,10 @@ class AccessTracker {
   const std::size_t line_count_;
   const std::size_t block_mask_;
   const std::size_t set_mask_;
-  const std::uint64_t decay_interval_;
+  const std::uint32_t decay_bits_;
   const std::uint32_t warm_count_;
   const std::uint32_t hot_count_;
+  const std::uint32_t sample_bits_;
   const std::unique_ptr<Block[]> blocks_;
   const std::unique_ptr<Set[]> sets_;
   // Lines of their own: the age is read by every recording and written rarely.

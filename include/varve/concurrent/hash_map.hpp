@@ -221,21 +221,17 @@ class HashMap {
     const auto guard = EpochDomain::pin();
     const std::uint64_t order = order_of(key);
     Link& entry = buckets_.prepared_entry(order, unlinker());
-    // The key moves into the node, so from then on it is found by the node's.
-    std::unique_ptr<Node> fresh;
-    for (;;) {
-      const Position at = find(entry, order, fresh == nullptr ? key : fresh->key);
+    Position at = find(entry, order, key);
+    if (at.found && !replace) return false;
+    auto fresh = std::make_unique<Node>(order, std::move(key), std::move(value));
+    while (!(at.found ? detail::replace(*at.link, *fresh) : detail::insert(at, *fresh))) {
+      at = find(entry, order, fresh->key);
       if (at.found && !replace) return false;
-      if (fresh == nullptr) fresh = std::make_unique<Node>(order, std::move(key), std::move(value));
-      if (at.found) {
-        if (!detail::replace(*at.link, *fresh)) continue;
-        const Node* const added = fresh.release();
-        (void)find(entry, order, added->key);  // Unlinks the old one.
-        return false;
-      }
-      if (!detail::insert(at, *fresh)) continue;
-      fresh.release();
-      break;
+    }
+    const Node& added = *fresh.release();
+    if (at.found) {
+      (void)find(entry, order, added.key);  // Unlinks the old one.
+      return false;
     }
     const std::int64_t count = count_of(order).fetch_add(1, std::memory_order_relaxed) + 1;
     // The counter stands for the others: they are looked at when it has its share.

@@ -73,14 +73,8 @@ class OperationStatistics {
     my_shard().failure_count.fetch_add(count, std::memory_order_relaxed);
   }
 
-  // True for one call in 64 on average. By a random sequence of the thread, since with every 64th
-  // call a thread that alternates between two kinds would sample one of them only.
-  [[nodiscard]] static bool should_sample() noexcept {
-    std::uint64_t& state = sample_state();
-    if (state == 0) state = thread_number() * 0x9e3779b97f4a7c15;
-    state = state * 6364136223846793005 + 1442695040888963407;
-    return state >> 58 == 0;
-  }
+  // True for one call in 64 on average, by chance (see thread_random()).
+  [[nodiscard]] static bool should_sample() noexcept { return thread_random() >> 58 == 0; }
 
   // Negative ones (a clock that was set back) count as 0.
   void record_latency(std::chrono::nanoseconds latency) noexcept {
@@ -124,10 +118,6 @@ class OperationStatistics {
   };
 
   [[nodiscard]] Shard& my_shard() noexcept { return shards_[thread_number() % kShardCount]; }
-  [[nodiscard]] static std::uint64_t& sample_state() noexcept {
-    static constinit thread_local std::uint64_t state = 0;
-    return state;
-  }
   [[nodiscard]] static std::chrono::nanoseconds to_nanoseconds(std::uint64_t value) noexcept {
     constexpr auto kMax = std::uint64_t{std::numeric_limits<std::int64_t>::max()};
     return std::chrono::nanoseconds(static_cast<std::int64_t>(std::min(value, kMax)));
