@@ -2,6 +2,7 @@
 #include "varve/concurrent/hash_map.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <random>
@@ -9,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "tests/concurrent/canary.hpp"
@@ -27,6 +29,17 @@ struct OneHash {
 struct ViewHash {
   std::size_t operator()(std::string_view key) const { return std::hash<std::string_view>{}(key); }
 };
+
+// Does what another thread would do while a call compares its key: between finding a node and
+// looking whether it is still in the map.
+struct HookedEqual {
+  static inline std::function<void()> hook;
+  bool operator()(int a, int b) const {
+    if (hook) std::exchange(hook, nullptr)();
+    return a == b;
+  }
+};
+using HookedMap = HashMap<int, int, std::hash<int>, HookedEqual>;
 
 template <class M>
 std::map<std::uint64_t, std::string> entries_of(const M& map) {
@@ -114,6 +127,41 @@ TEST_CASE("a conditional erase takes only the value it was asked about", "[concu
   CHECK_FALSE(erased);
   CHECK(asked_count == 2);
   CHECK(map.get(1) == "new");
+  CHECK(map.size() == 1);
+}
+
+TEST_CASE("a key that is erased while it is sought is absent", "[concurrent][hash_map]") {
+  HookedMap map;
+  map.insert(1, 10);
+  HookedEqual::hook = [&] { CHECK(map.erase(1)); };
+  CHECK_FALSE(map.get(1));
+  map.insert(1, 11);
+  HookedEqual::hook = [&] { CHECK(map.erase(1)); };
+  CHECK_FALSE(map.insert(1, 12));  // It was there when the call found it.
+  CHECK_FALSE(map.contains(1));
+  map.insert(1, 12);
+  HookedEqual::hook = [&] { CHECK(map.erase(1)); };
+  CHECK_FALSE(map.erase(1));
+  map.insert(1, 13);
+  HookedEqual::hook = [&] { CHECK(map.erase(1)); };
+  CHECK(map.insert_or_assign(1, 14));
+  CHECK(map.get(1) == 14);
+  CHECK(map.size() == 1);
+}
+
+TEST_CASE("a key that is replaced while it is sought has its new value", "[concurrent][hash_map]") {
+  HookedMap map;
+  map.insert(1, 10);
+  HookedEqual::hook = [&] { CHECK_FALSE(map.insert_or_assign(1, 11)); };
+  CHECK(map.get(1) == 11);
+  HookedEqual::hook = [&] { CHECK_FALSE(map.insert_or_assign(1, 12)); };
+  CHECK_FALSE(map.insert_or_assign(1, 13));
+  CHECK(map.get(1) == 13);
+  HookedEqual::hook = [&] { CHECK_FALSE(map.insert_or_assign(1, 14)); };
+  CHECK_FALSE(map.insert(1, 15));
+  CHECK(map.get(1) == 14);
+  HookedEqual::hook = [&] { CHECK_FALSE(map.insert_or_assign(1, 15)); };
+  CHECK_FALSE(map.erase_equal(1, 14));
   CHECK(map.size() == 1);
 }
 
