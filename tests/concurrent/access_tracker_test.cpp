@@ -82,7 +82,7 @@ TEST_CASE("counts halve after each interval, also those of keys that nobody reco
   CHECK(tracker.classify(1) == Temperature::Hot);
   pass(1024);
   CHECK(tracker.frequency(1) == 5);
-  pass(20 * 1024);
+  pass(20'480);
   CHECK(tracker.frequency(1) == 0);
   CHECK(tracker.classify(1) == Temperature::Cold);
   // Far behind its block's age, it counts from nothing.
