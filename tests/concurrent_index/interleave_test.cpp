@@ -2,9 +2,11 @@
 #include "tests/support/interleave.hpp"
 
 #include <atomic>
+#include <chrono>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "lib/hooks.hpp"
 #include "tests/support/catch.hpp"
@@ -45,6 +47,7 @@ TEST_CASE("one thread stands at a hook while another goes ahead", "[concurrent][
   loaded.await();
   CHECK(loaded.reached());
   CHECK_FALSE(script.ended("slow"));
+  CHECK_FALSE(script.ends_within("slow", std::chrono::milliseconds(1)));
   counter.add();  // This thread has another name and passes.
   CHECK(counter.value() == 1);
   loaded.release();
@@ -54,6 +57,7 @@ TEST_CASE("one thread stands at a hook while another goes ahead", "[concurrent][
   CHECK(script.reached_count("add.loaded") == 2);
   CHECK(script.reached_count("add.stored") == 2);
   CHECK(script.reached_count("nowhere") == 0);
+  CHECK(script.reached_by("slow") == std::vector<std::string>{"add.loaded", "add.stored"});
 }
 
 TEST_CASE("a stop with a name lets other threads pass", "[concurrent][interleave]") {

@@ -96,6 +96,17 @@ bool Interleave::ended(const std::string& thread) const {
   return workers_.at(thread)->ended;
 }
 
+bool Interleave::ends_within(const std::string& thread, std::chrono::milliseconds limit) {
+  std::unique_lock lock(mutex_);
+  const Worker& worker = *workers_.at(thread);
+  return changed_.wait_for(lock, limit, [&] { return worker.ended; });
+}
+
+std::vector<std::string> Interleave::reached_by(const std::string& thread) const {
+  const std::lock_guard lock(mutex_);
+  return workers_.at(thread)->hooks;
+}
+
 std::uint64_t Interleave::reached_count(std::string_view hook) const {
   const std::lock_guard lock(mutex_);
   const auto count = counts_.find(hook);
@@ -105,6 +116,8 @@ std::uint64_t Interleave::reached_count(std::string_view hook) const {
 void Interleave::reached(std::string_view hook) noexcept {
   std::unique_lock lock(mutex_);
   ++counts_[std::string(hook)];
+  const auto worker = workers_.find(thread_name);
+  if (worker != workers_.end()) worker->second->hooks.emplace_back(hook);
   const auto stop = std::find_if(stops_.begin(), stops_.end(), [&](Stop& candidate) {
     return candidate.state_ == Stop::State::Waiting && candidate.hook_ == hook &&
            (candidate.thread_.empty() || candidate.thread_ == thread_name) &&

@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <vector>
 
 #include "lib/hooks.hpp"
 
@@ -66,13 +67,18 @@ class Interleave final : private internal::HookListener {
   // Waits until the thread has ended and throws what its work threw.
   void join(const std::string& thread);
   [[nodiscard]] bool ended(const std::string& thread) const;
+  // For threads that may rightly wait for one that is held: false after `limit`, without an end.
+  [[nodiscard]] bool ends_within(const std::string& thread, std::chrono::milliseconds limit);
   // How often any thread has reached the hook since the script began.
   [[nodiscard]] std::uint64_t reached_count(std::string_view hook) const;
+  // The hooks that the thread with this name has reached, in order.
+  [[nodiscard]] std::vector<std::string> reached_by(const std::string& thread) const;
 
  private:
   struct Worker {
     bool ended = false;
     std::exception_ptr failure;
+    std::vector<std::string> hooks;  // Reached so far.
     std::thread thread;
   };
   void reached(std::string_view hook) noexcept override;
