@@ -10,6 +10,7 @@
 #include "lib/engine.hpp"
 #include "lib/engine_cursor.hpp"
 #include "lib/gates.hpp"
+#include "lib/hooks.hpp"
 #include "varve/error.hpp"
 
 namespace varve::internal {
@@ -163,6 +164,7 @@ class GatedIndex<Gate>::GatedCursor final : public detail::CursorCore {
     if (exclusive_) index_->gate_.exclusive_scan_ended();
   }
   bool step(Entry& entry) override {
+    VARVE_HOOK("scan.stepping");
     const ReadEntry inside(*index_);
     return cursor_->step(entry);
   }
@@ -216,6 +218,7 @@ void GatedIndex<Gate>::compact(const CompactOptions& options) {
       at = engine_->compact_step(*at, options.to, options.cancel);
       progress.bytes_written = engine_->run_bytes_written() - bytes_before;
     }
+    VARVE_HOOK("compact.segment_done");
     ++progress.segments_done;
     progress.segments_total = std::max(progress.segments_total, progress.segments_done);
     if (options.progress) options.progress(progress);

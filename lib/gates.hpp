@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "directory/check.hpp"
+#include "lib/hooks.hpp"
 
 namespace varve::internal {
 
@@ -65,7 +66,10 @@ class SynchronizedGate {
  public:
   class Guard {
    public:
-    explicit Guard(SynchronizedGate& gate) : gate_(gate), lock_(gate.mutex_) { ++gate_.depth_; }
+    explicit Guard(SynchronizedGate& gate) : gate_(gate), lock_(gate.mutex_) {
+      ++gate_.depth_;
+      VARVE_HOOK("gate.entered");
+    }
     Guard(const Guard&) = delete;
     Guard& operator=(const Guard&) = delete;
     ~Guard() { --gate_.depth_; }

@@ -90,6 +90,41 @@ TEST_CASE("a view of two moments is rejected", "[concurrent][atomicity]") {
              Contains("saw key 0 with nothing, which was so neither after key 1 with 7"));
 }
 
+TEST_CASE("a view that has one half of a call is rejected", "[concurrent][atomicity]") {
+  // One call writes keys 0 and 1, as a range erase or a batch does.
+  const auto both = [](Operation::Kind kind, ValueNumber first, ValueNumber second) {
+    CallHistory history = drawn_keys({{"[put 1]"}, {"[put 2]"}});
+    Operation write{.kind = kind, .thread = 1, .invoked = 20, .returned = 30};
+    write.value = first;
+    history.push_back(write);
+    write.key = 1;
+    write.value = second;
+    history.push_back(write);
+    return history;
+  };
+  const CallHistory erased = both(Operation::Kind::Erase, 0, 0);
+  CHECK(impossible({{0, 1}, {1, 2}}, erased, 10) == "");
+  CHECK(impossible({{0, 0}, {1, 0}}, erased, 10) == "");
+  CHECK_THAT(impossible({{0, 0}, {1, 2}}, erased, 10),
+             Contains("saw half of a call: erase by thread 1") && Contains("but key 1 with 2"));
+  CHECK_THAT(impossible({{0, 1}, {1, 0}}, erased, 10), Contains("half of a call"));
+  const CallHistory put = both(Operation::Kind::Put, 3, 4);
+  CHECK(impossible({{0, 1}, {1, 2}}, put, 10) == "");
+  CHECK(impossible({{0, 3}, {1, 4}}, put, 10) == "");
+  CHECK(impossible({{0, 3}}, put, 10) == "");
+  CHECK_THAT(impossible({{0, 3}, {1, 2}}, put, 10), Contains("half of a call"));
+  CHECK_THAT(impossible({{0, 1}, {1, 4}}, put, 10), Contains("half of a call"));
+  // Another write of key 1 that overlaps the call may have come after it.
+  CallHistory excused = put;
+  excused.push_back(
+      {.kind = Operation::Kind::Put, .key = 1, .value = 5, .invoked = 25, .returned = 40});
+  CHECK(impossible({{0, 3}, {1, 5}}, excused, 10) == "");
+  // Another erase of key 0 may be the one that was seen.
+  excused = erased;
+  excused.push_back({.kind = Operation::Kind::Erase, .thread = 2, .invoked = 21, .returned = 31});
+  CHECK(impossible({{0, 0}, {1, 2}}, excused, 10) == "");
+}
+
 TEST_CASE("a write that never returned excuses what it may have done", "[concurrent][atomicity]") {
   const CallHistory history = drawn_keys({{"[put 1] [put 2 "}, {"             [put 7] [put 8]"}});
   CHECK(impossible({{0, 1}, {1, 8}}, history) == "");

@@ -12,6 +12,7 @@ namespace varve::test {
 namespace {
 
 constexpr std::uint64_t kHotKeyCount = 6;
+constexpr KeyNumber kFocusedBlock = kBlockCount / 2;
 
 std::vector<KeyNumber> keys_between(KeyNumber first, KeyNumber end) {
   std::vector<KeyNumber> keys(end - first);
@@ -98,11 +99,19 @@ WriteOptions WorkoutThread::write_options() {
   const std::uint64_t choice = below(200);
   if (choice < 10) options.durability = Durability::Buffered;
   if (choice == 10) options.durability = Durability::Synced;
-  if (choice >= 11 && choice < 20) options.deadline = std::chrono::microseconds(below(2000));
+  if (choice >= 11 && choice < 20 && !focused_) {
+    options.deadline = std::chrono::microseconds(below(2000));
+  }
   return options;
 }
 
+KeyNumber WorkoutThread::any_key() {
+  if (!focused_) return static_cast<KeyNumber>(below(kKeyCount));
+  return one_in(2) ? single_key() : kFocusedBlock * kBlockSize + kSinglesPerBlock;
+}
+
 KeyNumber WorkoutThread::single_key() {
+  if (focused_) return kFocusedBlock * kBlockSize + static_cast<KeyNumber>(below(3));
   const std::uint64_t place = one_in(2) ? below(kHotKeyCount) * 37 : below(kKeyCount);
   const auto block = static_cast<KeyNumber>(place / kBlockSize % kBlockCount);
   return block * kBlockSize + static_cast<KeyNumber>(place % kSinglesPerBlock);
@@ -116,6 +125,24 @@ ValueNumber WorkoutThread::seen_value(KeyNumber key, std::string_view bytes) {
 
 ValueNumber WorkoutThread::seen_value(KeyNumber key, const std::optional<std::string>& found) {
   return found ? seen_value(key, std::string_view(*found)) : kAbsent;
+}
+
+void WorkoutThread::fill() {
+  std::vector<KeyGroup> parts = groups_;
+  parts.emplace_back();
+  for (KeyNumber key = 0; key < kKeyCount; ++key) {
+    if (key % kBlockSize < kSinglesPerBlock) parts.back().push_back(key);
+  }
+  for (const KeyGroup& part : parts) {
+    const ValueNumber value = next_value();
+    WriteBatch batch;
+    CallLog::Call call(log_);
+    for (const KeyNumber key : part) {
+      batch.put(key_name(key), value_bytes(key, value));
+      call.put(key, value);
+    }
+    write(call, [&](const WriteOptions& options) { index_.write(batch, options); });
+  }
 }
 
 void WorkoutThread::put() {
@@ -141,10 +168,10 @@ void WorkoutThread::erase() {
 }
 
 void WorkoutThread::erase_range() {
-  const auto block = static_cast<KeyNumber>(below(kBlockCount) * kBlockSize);
-  const auto first = static_cast<KeyNumber>(block + below(kSinglesPerBlock));
+  const KeyNumber first = single_key(), block = first / kBlockSize * kBlockSize;
   const auto end = static_cast<KeyNumber>(
-      one_in(3) ? block + kSinglesPerBlock : std::min<std::uint64_t>(first + below(6), block + 20));
+      one_in(3) ? block + kSinglesPerBlock
+                : std::min<std::uint64_t>(first + below(6), block + kSinglesPerBlock));
   CallLog::Call call(log_);
   call.erase_range(first, end);
   write(call, [&](const WriteOptions& options) {
@@ -182,7 +209,7 @@ void WorkoutThread::write_singles() {
 // One version for all keys of a group, or none. In the middle now and then a range erase, which
 // takes a sequence of its own and must not tear the group apart.
 void WorkoutThread::write_group() {
-  const KeyGroup& group = groups_[below(groups_.size())];
+  const KeyGroup& group = any_group();
   const bool erases = one_in(12);
   const ValueNumber value = next_value();
   WriteBatch batch;
@@ -238,7 +265,7 @@ void WorkoutThread::contains() {
 
 // A whole group and some others, in no particular order.
 void WorkoutThread::multi_get() {
-  std::vector<KeyNumber> keys = groups_[below(groups_.size())];
+  std::vector<KeyNumber> keys = any_group();
   for (std::uint64_t i = below(8); i > 0; --i) keys.push_back(single_key());
   std::shuffle(keys.begin(), keys.end(), random_);
   multi_get_keys(keys);

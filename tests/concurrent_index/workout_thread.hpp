@@ -34,6 +34,28 @@ class WorkoutThread {
   [[nodiscard]] std::uint64_t refused_count() const noexcept { return refused_count_; }
   [[nodiscard]] std::uint64_t invalidated_count() const noexcept { return invalidated_count_; }
 
+  // From now on all calls meet on a few keys and one group, and no write has a deadline.
+  void focus() noexcept { focused_ = true; }
+  // Gives every key a value: the singles by one batch, each group by another.
+  void fill();
+  // One call each, with keys of its own choice. Errors: what the index throws, Busy excepted.
+  void put();
+  void erase();
+  void erase_range();
+  void write_singles();
+  void write_group();
+  void get();
+  void contains();
+  void multi_get();
+  void scan();
+  void scan_all() { scan_range(0, kKeyCount, {}); }
+  void take_snapshot();
+  void read_snapshot();
+  void let_go() { held_.reset(); }  // Of the snapshot.
+  void flush();
+  void compact();
+  void sync();
+  void look_around();
   // Reads everything: every key by itself, then by a scan.
   void read_all();
 
@@ -51,22 +73,6 @@ class WorkoutThread {
   template <typename Write>
   void write(CallLog::Call& call, Write&& write);
 
-  void put();
-  void erase();
-  void erase_range();
-  void write_singles();
-  void write_group();
-  void get();
-  void contains();
-  void multi_get();
-  void scan();
-  void take_snapshot();
-  void read_snapshot();
-  void flush();
-  void compact();
-  void sync();
-  void look_around();
-
   void read_own_write(KeyNumber key);
   void get_key(KeyNumber key);
   void multi_get_keys(const std::vector<KeyNumber>& keys);
@@ -80,7 +86,8 @@ class WorkoutThread {
   [[nodiscard]] std::uint64_t below(std::uint64_t bound) { return random_() % bound; }
   [[nodiscard]] bool one_in(std::uint64_t count) { return below(count) == 0; }
   [[nodiscard]] KeyNumber single_key();  // In no group; every second time one of a few hot ones.
-  [[nodiscard]] KeyNumber any_key() { return static_cast<KeyNumber>(below(kKeyCount)); }
+  [[nodiscard]] KeyNumber any_key();
+  [[nodiscard]] const KeyGroup& any_group() { return groups_[focused_ ? 0 : below(kGroupCount)]; }
   [[nodiscard]] ValueNumber next_value() { return thread_value(log_.thread(), next_value_++); }
   [[nodiscard]] WriteOptions write_options();
   // The number of the value found at `key`; notes a problem when the bytes are not its own.
@@ -97,6 +104,7 @@ class WorkoutThread {
   std::optional<HeldSnapshot> held_;
   std::string problem_;
   bool found_closed_ = false;
+  bool focused_ = false;
   std::uint64_t call_count_ = 0, refused_count_ = 0, invalidated_count_ = 0;
 };
 

@@ -77,17 +77,31 @@ class Lifetimes {
   std::vector<Lifetime> absent_;
 };
 
-using AllLifetimes = std::map<KeyNumber, Lifetimes>;
-
-AllLifetimes lifetimes_of(const CallHistory& history) {
-  std::map<KeyNumber, std::vector<const Operation*>> writes;
-  for (const Operation& operation : history) {
-    if (operation.is_write()) writes[operation.key].push_back(&operation);
+// All writes of a history: by key, and by the call that made them.
+class Writes {
+ public:
+  explicit Writes(const CallHistory& history) {
+    std::map<KeyNumber, std::vector<const Operation*>> writes;
+    for (const Operation& operation : history) {
+      if (!operation.is_write()) continue;
+      writes[operation.key].push_back(&operation);
+      calls_[{operation.thread, operation.invoked}].push_back(&operation);
+    }
+    for (auto& [key, of_key] : writes) keys_.emplace(key, Lifetimes(std::move(of_key)));
   }
-  AllLifetimes lifetimes;
-  for (auto& [key, of_key] : writes) lifetimes.emplace(key, Lifetimes(std::move(of_key)));
-  return lifetimes;
-}
+  [[nodiscard]] const Lifetimes* find(KeyNumber key) const {
+    const auto it = keys_.find(key);
+    return it == keys_.end() ? nullptr : &it->second;
+  }
+  // What the call that made `write` wrote.
+  [[nodiscard]] const std::vector<const Operation*>& call_of(const Operation& write) const {
+    return calls_.at({write.thread, write.invoked});
+  }
+
+ private:
+  std::map<KeyNumber, Lifetimes> keys_;
+  std::map<std::pair<std::uint32_t, Moment>, std::vector<const Operation*>> calls_;
+};
 
 std::string sighting(KeyNumber key, ValueNumber value) {
   return "key " + std::to_string(key) + " with " + value_to_string(value);
@@ -96,25 +110,48 @@ std::string sighting(KeyNumber key, ValueNumber value) {
 // Narrows the time in which the view's moment can lie, key by key.
 class MomentSearch {
  public:
-  MomentSearch(const View& view, const AllLifetimes& all)
-      : view_(view), all_(all), begin_(view.invoked), end_(view.returned) {}
+  MomentSearch(const View& view, const Writes& writes)
+      : view_(view), writes_(writes), begin_(view.invoked), end_(view.returned) {}
   [[nodiscard]] std::string problem() {
     for (const auto& [key, value] : view_.seen) {
       if (value != kAbsent && !narrow(key, value)) return problem_;
     }
     for (const auto& [key, value] : view_.seen) {
-      if (value == kAbsent && !can_be_absent(key)) {
+      if (possible_lives(key, value).empty()) {
         return to_string(view_) + " saw " + sighting(key, value) + ", which was so neither after" +
                began_by_ + " nor before" + ended_by_;
       }
+    }
+    const std::map<KeyNumber, ValueNumber> seen(view_.seen.begin(), view_.seen.end());
+    for (const auto& [key, value] : view_.seen) {
+      const std::vector<Lifetime> lives = possible_lives(key, value);
+      if (lives.size() != 1 || lives.front().made_by == nullptr) continue;
+      if (!whole(*lives.front().made_by, seen)) return problem_;
     }
     return {};
   }
 
  private:
+  // Whether the call that has happened at the key of `write` has happened at its other keys.
+  bool whole(const Operation& write, const std::map<KeyNumber, ValueNumber>& seen) {
+    for (const Operation* other : writes_.call_of(write)) {
+      const auto at = seen.find(other->key);
+      if (at == seen.end()) continue;
+      const std::vector<Lifetime> lives = possible_lives(at->first, at->second);
+      const bool is_older = std::all_of(lives.begin(), lives.end(), [&](const Lifetime& life) {
+        return life.made_by == nullptr || life.made_by->returned < other->invoked;
+      });
+      if (!is_older) continue;
+      problem_ = to_string(view_) + " saw half of a call: " + to_string(write) + " at key " +
+                 std::to_string(write.key) + ", but " + sighting(at->first, at->second) +
+                 " instead of " + to_string(*other);
+      return false;
+    }
+    return true;
+  }
   bool narrow(KeyNumber key, ValueNumber value) {
-    const auto of_key = all_.find(key);
-    const Lifetime* life = of_key == all_.end() ? nullptr : of_key->second.find(value);
+    const Lifetimes* of_key = writes_.find(key);
+    const Lifetime* life = of_key == nullptr ? nullptr : of_key->find(value);
     if (life == nullptr) {
       problem_ = to_string(view_) + " saw " + sighting(key, value) + ", which nobody wrote";
       return false;
@@ -132,16 +169,19 @@ class MomentSearch {
                ended_by_;
     return false;
   }
-  [[nodiscard]] bool can_be_absent(KeyNumber key) const {
-    const auto of_key = all_.find(key);
-    if (of_key == all_.end()) return true;
-    const std::vector<Lifetime>& lives = of_key->second.absent();
-    return std::any_of(lives.begin(), lives.end(), [this](const Lifetime& life) {
-      return life.begin <= end_ && begin_ <= life.end;
-    });
+  // The lifetimes of `value` that the view's moment may lie in.
+  [[nodiscard]] std::vector<Lifetime> possible_lives(KeyNumber key, ValueNumber value) const {
+    const Lifetimes* of_key = writes_.find(key);
+    if (of_key == nullptr) return {Lifetime{}};  // Never written, thus always absent.
+    if (value != kAbsent) return {*of_key->find(value)};
+    std::vector<Lifetime> lives;
+    for (const Lifetime& life : of_key->absent()) {
+      if (life.begin <= end_ && begin_ <= life.end) lives.push_back(life);
+    }
+    return lives;
   }
   const View& view_;
-  const AllLifetimes& all_;
+  const Writes& writes_;
   Moment begin_, end_;
   std::string began_by_ = " it began", ended_by_ = " it returned";
   std::string problem_;
@@ -169,9 +209,9 @@ std::string torn_view(const std::vector<View>& views, const std::vector<KeyGroup
 }
 
 std::string impossible_view(const std::vector<View>& views, const CallHistory& history) {
-  const AllLifetimes lifetimes = lifetimes_of(history);
+  const Writes writes(history);
   for (const View& view : views) {
-    std::string problem = MomentSearch(view, lifetimes).problem();
+    std::string problem = MomentSearch(view, writes).problem();
     if (!problem.empty()) return problem;
   }
   return {};

@@ -30,8 +30,9 @@ using KeyGroup = std::vector<KeyNumber>;
                                     const std::vector<KeyGroup>& groups);
 
 // Whether there can have been a moment at which all of a view's keys had what it saw, whoever wrote
-// them: no value is seen beside one that was written after that value was surely replaced. Finds
-// nothing that overlapping calls could excuse.
+// them: no value is seen beside one that was written after that value was surely replaced, and a
+// call that has surely happened at one of its keys has happened at all of them. Finds nothing that
+// overlapping calls could excuse.
 [[nodiscard]] std::string impossible_view(const std::vector<View>& views,
                                           const CallHistory& history);
 

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <string_view>
+
+namespace varve::internal {
+
+// Points in the engine at which a test can stop a thread and let another one go ahead, so that an
+// interleaving which stress meets once a year is tried at every run. VARVE_HOOK("write.routed")
+// marks one; names are <what is going on>.<what has just been done>.
+//
+// Cost: nothing in release builds; one relaxed load in checked builds while nobody listens.
+class HookListener {
+ public:
+  virtual ~HookListener() = default;
+  // The calling thread is at the hook. May block it; must not call the index.
+  virtual void reached(std::string_view hook) noexcept = 0;
+};
+
+namespace hooks {
+
+inline std::atomic<HookListener*> listener = nullptr;
+inline std::atomic<int> listening = 0;  // Threads that may be using the listener.
+
+// At most one listener at a time; null: none. When this returns, no thread is left in the one
+// before, so that it may be destroyed. Requires: the one before lets every thread go.
+inline void listen(HookListener* next) noexcept {
+  listener.store(next);
+  if (next != nullptr) return;
+  for (int count = listening.load(); count != 0; count = listening.load()) listening.wait(count);
+}
+
+// Apart from the macro, which shall stay small where it stands.
+[[gnu::noinline]] inline void tell(std::string_view hook) noexcept {
+  listening.fetch_add(1);  // Before the load: listen(nullptr) stores first and counts then.
+  if (HookListener* const present = listener.load()) present->reached(hook);
+  listening.fetch_sub(1);
+  listening.notify_all();
+}
+
+inline void reached(std::string_view hook) noexcept {
+  if (listener.load(std::memory_order_relaxed) != nullptr) [[unlikely]]
+    tell(hook);
+}
+
+}  // namespace hooks
+}  // namespace varve::internal
+
+#if defined(VARVE_ENABLE_DCHECK)
+#define VARVE_HOOK(name) ::varve::internal::hooks::reached(name)
+#else
+#define VARVE_HOOK(name) static_cast<void>(0)
+#endif
