@@ -3,7 +3,8 @@
 // - The log with method=none, which writes each commit's record to the file: it survives the death
 //   of the process and not a power loss, as the other engines' unsynced writes do. (Without
 //   transaction_sync the records would stay in buffers of the process.) put_synced() syncs with
-//   WT_SESSION::log_flush, where one sync serves every thread whose record was written before it.
+//   WT_SESSION::log_flush, where one sync serves every thread whose record was written before it:
+//   within the device's variation as fast as method=dsync, and faster than method=fsync.
 // - A B-tree with raw keys and values, no compression (the values are random); a cache that holds
 //   all data, with room for what WiredTiger keeps beside each entry.
 // - A checkpoint whenever 128 MiB of log have been written, so that as much as in the other engines

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <chrono>
 #include <cstdint>
 #include <vector>
 
@@ -62,22 +61,6 @@ class LatencyHistogram {
 
   std::vector<std::uint64_t> counts_;
   std::uint64_t count_ = 0, longest_ = 0;
-};
-
-// The time from one lap to the next. One look at the clock per operation instead of two: a lap
-// contains the making of the key and the checking of the answer, as the figures of `null` do.
-class LapTimer {
- public:
-  LapTimer() : last_(std::chrono::steady_clock::now()) {}
-  std::uint64_t lap() noexcept {
-    const auto now = std::chrono::steady_clock::now();
-    const auto passed = std::chrono::duration_cast<std::chrono::nanoseconds>(now - last_).count();
-    last_ = now;
-    return static_cast<std::uint64_t>(passed);
-  }
-
- private:
-  std::chrono::steady_clock::time_point last_;
 };
 
 }  // namespace varve::bench

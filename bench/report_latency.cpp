@@ -8,9 +8,9 @@ constexpr const char* kLegend = R"(
 Rates and latencies, for the workloads that measure them. per s: operations a second of all threads,
 background work included, except in read_while_writing and synced_put_threads, where the clock stops
 at the last answer; varve x: how many times more Varve does, the median of the ratios per repeat
-(min-max). p50 to p99.99: medians over the repeats, in us; longest: of all repeats. A latency reaches
-from the end of the operation before to the end of this one, so it contains what null shows. The
-longest of `overwrite` is the longest 16 puts in a row: an upper bound of the longest put.
+(min-max). p50 to p99.99: medians over the repeats, in us; longest: of all repeats. A latency is the
+time from the end of the operation before to the end of this one, so it contains what null shows.
+The longest of overwrite is the longest 16 puts in a row: an upper bound of the longest put.
 
 )";
 

@@ -5,6 +5,7 @@
 #include <atomic>
 
 #include "bench/crew.hpp"
+#include "bench/lap_timer.hpp"
 #include "bench/workload.hpp"
 
 namespace varve::bench {

@@ -39,15 +39,15 @@ struct Latencies {
 // What one run of one workload cost. Sizes in bytes.
 struct Measurement {
   std::uint64_t operation_count = 0;
-  double wall_seconds = 0;           // Background work included.
-  double foreground_seconds = 0;     // Until the last call returned.
-  double cpu_seconds = 0;            // All threads.
-  std::uint64_t user_size = 0;       // Keys and values written; 0: the workload only reads.
-  std::uint64_t written_size = 0;    // To the device, by this process.
-  std::uint64_t disk_size = 0;       // Of the store's files, afterwards.
-  std::uint64_t anonymous_size = 0;  // Private memory afterwards, beyond the harness's own.
-  std::uint64_t resident_size = 0;   // All resident memory, mapped files included.
-  std::uint32_t thread_count = 0;    // 0: a workload that knows no threads.
+  double wall_seconds = 0;            // Background work included.
+  double foreground_seconds = 0;      // Until the last call returned.
+  double cpu_seconds = 0;             // All threads.
+  std::uint64_t user_size = 0;        // Keys and values written; 0: the workload only reads.
+  std::uint64_t written_size = 0;     // To the device, by this process.
+  std::uint64_t disk_size = 0;        // Of the store's files, afterwards.
+  std::uint64_t anonymous_size = 0;   // Private memory afterwards, beyond the harness's own.
+  std::uint64_t resident_size = 0;    // All resident memory, mapped files included.
+  std::uint32_t thread_count = 0;     // 0: a workload that knows no threads.
   Latencies reads = {}, writes = {};  // Of none, if not measured.
 };
 
