@@ -72,8 +72,9 @@ class Engine {
   // Shows `check` up to `limit` entries in order, from the first one >= `from` (empty: all).
   virtual void scan(std::string_view from, std::uint64_t limit, EntryCheck& check) = 0;
 
-  // The engine's own reads end here, so that none keeps old data alive while clients write.
-  [[nodiscard]] virtual std::unique_ptr<Client> make_client() = 0;
+  // One of several clients, of which `writer_count` will write at the same time. The engine's own
+  // reads end here, so that none keeps old data alive while clients write.
+  [[nodiscard]] virtual std::unique_ptr<Client> make_client(std::uint32_t writer_count) = 0;
   // False: one client at a time, in one thread.
   [[nodiscard]] virtual bool takes_threads() const { return true; }
 

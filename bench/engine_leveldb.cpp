@@ -156,7 +156,7 @@ class LevelDbEngine final : public Engine {
     }
     require(iterator_->status());
   }
-  std::unique_ptr<Client> make_client() override {
+  std::unique_ptr<Client> make_client(std::uint32_t) override {
     iterator_.reset();
     return std::make_unique<LevelDbClient>(*db_);
   }

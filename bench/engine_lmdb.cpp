@@ -161,7 +161,7 @@ class LmdbEngine final : public Engine {
     }
     if (result != MDB_NOTFOUND) require(result, "cursor_get");
   }
-  std::unique_ptr<Client> make_client() override {
+  std::unique_ptr<Client> make_client(std::uint32_t) override {
     if (reading_) mdb_txn_reset(read_);
     reading_ = false;
     return std::make_unique<LmdbClient>(store_);

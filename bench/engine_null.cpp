@@ -67,7 +67,9 @@ class NullEngine final : public Engine {
     const std::uint64_t count = std::min<std::uint64_t>(limit, note_.put_count());
     for (std::uint64_t i = 0; i < count; ++i) check(note_.key(), note_.value());
   }
-  std::unique_ptr<Client> make_client() override { return std::make_unique<NullClient>(note_); }
+  std::unique_ptr<Client> make_client(std::uint32_t) override {
+    return std::make_unique<NullClient>(note_);
+  }
   bool is_real() const override { return false; }
 
  private:

@@ -137,7 +137,7 @@ class RocksDbEngine final : public Engine {
     }
     require(iterator_->status());
   }
-  std::unique_ptr<Client> make_client() override {
+  std::unique_ptr<Client> make_client(std::uint32_t) override {
     iterator_.reset();
     value_.Reset();
     return std::make_unique<RocksDbClient>(*db_);

@@ -60,7 +60,9 @@ class VarveEngine final : public Engine {
     Cursor cursor = index_.scan({.from = from, .limit = limit});
     while (cursor.next()) check(cursor.key(), cursor.value());
   }
-  std::unique_ptr<Client> make_client() override { return std::make_unique<VarveClient>(index_); }
+  std::unique_ptr<Client> make_client(std::uint32_t) override {
+    return std::make_unique<VarveClient>(index_);
+  }
   bool takes_threads() const override { return options_.access != Access::Bare; }
   void settle() override {
     while (index_.maintain()) {

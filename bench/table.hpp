@@ -17,7 +17,7 @@ inline constexpr const char* kBaseEngine = "null";
 
 template <typename... Arguments>
 std::string format(const char* pattern, Arguments... arguments) {
-  char buffer[256];
+  char buffer[512];
   std::snprintf(buffer, sizeof buffer, pattern, arguments...);
   return buffer;
 }

@@ -40,10 +40,11 @@ std::uint64_t Session::changed_at(std::uint64_t rank) const {
   return order_[(rank % count) * change_step_ % count];
 }
 
-std::vector<Worker> Session::make_workers() {
+std::vector<Worker> Session::make_workers(std::uint32_t writer_count) {
   std::vector<Worker> workers;
   for (std::uint32_t i = 0; i < plan_.thread_count; ++i) {
-    workers.push_back({.client = engine_->make_client(), .keys = keys_, .values = values_});
+    workers.push_back(
+        {.client = engine_->make_client(writer_count), .keys = keys_, .values = values_});
   }
   return workers;
 }
@@ -107,7 +108,7 @@ void Session::run_slice(Worker& worker, std::uint64_t begin, std::uint64_t end, 
 
 Measurement Session::concurrent_reads() {
   require_warm();
-  std::vector<Worker> workers = make_workers();
+  std::vector<Worker> workers = make_workers(plan_.thread_count);
   OperationQueue queue(settings_.read_count, kSliceCount);
   Crew crew(workers.size(), [&](std::size_t number) {
     for (auto slice = queue.take(); !slice.empty() && !crew.failed(); slice = queue.take()) {
@@ -121,7 +122,7 @@ Measurement Session::concurrent_reads() {
 
 Measurement Session::concurrent_mix() {
   require_warm();
-  std::vector<Worker> workers = make_workers();
+  std::vector<Worker> workers = make_workers(plan_.thread_count);
   // No key twice, since two threads could then write it at the same time.
   const std::uint64_t round_count =
       std::max(std::min(settings_.read_count / kMixCount, settings_.entry_count / kMixWriteCount),
@@ -142,7 +143,7 @@ Measurement Session::concurrent_mix() {
 
 Measurement Session::concurrent_writes() {
   require_loaded();
-  std::vector<Worker> workers = make_workers();
+  std::vector<Worker> workers = make_workers(plan_.thread_count);
   const std::uint64_t count = settings_.entry_count;
   OperationQueue queue(count, kSliceCount);
   Crew crew(workers.size(), [&](std::size_t number) {
@@ -165,7 +166,7 @@ Measurement Session::concurrent_writes() {
 // workload does, so that neither is ever alone.
 Measurement Session::read_while_writing() {
   require_warm();
-  std::vector<Worker> workers = make_workers();
+  std::vector<Worker> workers = make_workers(1);
   std::atomic<bool> wrote_enough = false, read_enough = false;
   const auto write = [&](Worker& worker, const Crew& crew) {
     LapTimer timer;
@@ -197,7 +198,7 @@ Measurement Session::read_while_writing() {
 Measurement Session::synced_puts_by_threads() {
   require_loaded();
   engine_->begin_synced();
-  std::vector<Worker> workers = make_workers();
+  std::vector<Worker> workers = make_workers(plan_.thread_count);
   const std::uint64_t count =
       std::min(settings_.synced_count * plan_.thread_count, settings_.entry_count - 1);
   write_one(workers[0], changed_at(count), true);  // Pays for whatever was left unsynced.

@@ -140,7 +140,7 @@ class Session {
   void verify_changes();
   // Number `rank` of an order that visits every entry once and is not that of the load.
   [[nodiscard]] std::uint64_t changed_at(std::uint64_t rank) const;
-  [[nodiscard]] std::vector<Worker> make_workers();
+  [[nodiscard]] std::vector<Worker> make_workers(std::uint32_t writer_count);
   void read_one(Worker& worker, std::uint64_t number);
   void write_one(Worker& worker, std::uint64_t number, bool synced);
   void run_slice(Worker& worker, std::uint64_t begin, std::uint64_t end, bool mixed);
