@@ -3,6 +3,7 @@
 
 #include <array>
 #include <bit>
+#include <utility>
 
 namespace varve::bench {
 namespace {
@@ -90,11 +91,14 @@ std::string_view KeyMaker::ascending(std::uint64_t number) noexcept {
 
 ValueMaker::ValueMaker(std::size_t size) : size_(size), value_(size, '\0') {
   Random random(2);
-  pool_.reserve(kPoolSize + size + 8);
-  while (pool_.size() < kPoolSize + size) {
+  std::string pool;
+  pool.reserve(kPoolSize + size + 8);
+  while (pool.size() < kPoolSize + size) {
     const std::uint64_t word = random.next();
-    pool_.append(reinterpret_cast<const char*>(&word), 8);
+    pool.append(reinterpret_cast<const char*>(&word), 8);
   }
+  pool_ = std::make_shared<const std::string>(std::move(pool));
+  pool_data_ = pool_->data();
 }
 
 std::string_view ValueMaker::make(std::string_view key, std::uint8_t version) noexcept {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -102,14 +103,18 @@ class ValueMaker {
   [[nodiscard]] bool matches_any_version(std::string_view key,
                                          std::string_view value) const noexcept {
     if (value.size() != size_) return false;
-    return matches_tag((hash_key(key) & ~0xffULL) | static_cast<unsigned char>(value[0]), value);
+    return matches_tag((hash_key(key) & ~0xffULL) | version_of(value), value);
+  }
+  // Requires: a value that matches.
+  [[nodiscard]] static std::uint8_t version_of(std::string_view value) noexcept {
+    return static_cast<unsigned char>(value[0]);
   }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
  private:
   static constexpr std::size_t kPoolSize = 64 << 10;
   [[nodiscard]] const char* pool_at(std::uint64_t tag) const noexcept {
-    return pool_.data() + ((tag >> 8) & (kPoolSize - 1));
+    return pool_data_ + ((tag >> 8) & (kPoolSize - 1));
   }
   [[nodiscard]] bool matches_tag(std::uint64_t tag, std::string_view value) const noexcept {
     return value.size() == size_ && std::memcmp(value.data(), &tag, 8) == 0 &&
@@ -117,7 +122,9 @@ class ValueMaker {
   }
 
   std::size_t size_;
-  std::string pool_, value_;
+  std::shared_ptr<const std::string> pool_;  // Copies share it, so that threads share its cache.
+  const char* pool_data_ = nullptr;
+  std::string value_;
 };
 
 // Checks the entries of a scan: strictly ascending keys, values that belong to them.

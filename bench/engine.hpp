@@ -11,20 +11,36 @@
 #include <vector>
 
 #include "bench/data.hpp"
+#include "varve/options.hpp"
 
 namespace varve::bench {
 
 struct EngineSettings {
   std::filesystem::path directory;
-  std::uint64_t data_size = 0;  // Bytes of all keys and values: sizes caches and maps.
-  bool bare = false;            // Varve's access mode; the peers are always thread-safe.
+  std::uint64_t data_size = 0;           // Bytes of all keys and values: sizes caches and maps.
+  Access access = Access::Synchronized;  // Of the engine `varve`; the peers are thread-safe.
+};
+
+// What one thread uses of an open engine, for the workloads with several: its transactions, cursors
+// and buffers. It ends before the engine closes.
+//
+// Errors: as Engine.
+// Thread-safety: none; one per thread.
+class Client {
+ public:
+  virtual ~Client() = default;
+  virtual void put(std::string_view key, std::string_view value) = 0;
+  virtual void put_synced(std::string_view key, std::string_view value) = 0;
+  // Sees every write that had returned, to whichever thread, when it was called.
+  // `value` is valid until the next call.
+  [[nodiscard]] virtual bool get(std::string_view key, std::string_view& value) = 0;
 };
 
 // One store behind the calls that the workloads make. Every adapter gives the same promise: a
 // returned write survives the death of the process; one by put_synced() also survives power loss.
 //
 // Errors: what the store refuses is thrown as std::exception with its message; the run then ends.
-// Thread-safety: none.
+// Thread-safety: none, except that clients may be used while nothing else is called.
 class Engine {
  public:
   virtual ~Engine() = default;
@@ -56,6 +72,12 @@ class Engine {
   // Shows `check` up to `limit` entries in order, from the first one >= `from` (empty: all).
   virtual void scan(std::string_view from, std::uint64_t limit, EntryCheck& check) = 0;
 
+  // One of several clients, of which `writer_count` will write at the same time. The engine's own
+  // reads end here, so that none keeps old data alive while clients write.
+  [[nodiscard]] virtual std::unique_ptr<Client> make_client(std::uint32_t writer_count) = 0;
+  // False: one client at a time, in one thread.
+  [[nodiscard]] virtual bool takes_threads() const { return true; }
+
   // Returns when no background work is due or running.
   virtual void settle() {}
   // Rewrites everything into the form that reads best; returns false where there is no such call.
@@ -69,14 +91,18 @@ struct EngineKind {
   std::string name;
   std::string configuration;  // One line, for the report.
   std::function<std::unique_ptr<Engine>(const EngineSettings&)> make;
+  bool by_default = true;  // Runs when no engines are named.
 };
 
 // One maker per adapter; those of absent libraries are not compiled.
 [[nodiscard]] EngineKind null_engine();
-[[nodiscard]] EngineKind varve_engine();
+[[nodiscard]] EngineKind varve_engine();  // In the access mode that the settings name.
+// varve-bare, varve-sync, varve-concurrent: one access mode each, to compare within one run.
+[[nodiscard]] std::vector<EngineKind> varve_mode_engines();
 [[nodiscard]] EngineKind lmdb_engine();
 [[nodiscard]] EngineKind leveldb_engine();
 [[nodiscard]] EngineKind rocksdb_engine();
+[[nodiscard]] EngineKind wiredtiger_engine();
 
 // Those that this build has, the null engine first, Varve second.
 [[nodiscard]] std::vector<EngineKind> available_engines();

@@ -67,6 +67,29 @@ class CountingEnv final : public leveldb::EnvWrapper {
   std::size_t count_ = 0;
 };
 
+class LevelDbClient final : public Client {
+ public:
+  explicit LevelDbClient(leveldb::DB& db) : db_(db) { synced_.sync = true; }
+  void put(std::string_view key, std::string_view value) override {
+    require(db_.Put({}, to_slice(key), to_slice(value)));
+  }
+  void put_synced(std::string_view key, std::string_view value) override {
+    require(db_.Put(synced_, to_slice(key), to_slice(value)));
+  }
+  bool get(std::string_view key, std::string_view& value) override {
+    const leveldb::Status status = db_.Get({}, to_slice(key), &value_);
+    if (status.IsNotFound()) return false;
+    require(status);
+    value = value_;
+    return true;
+  }
+
+ private:
+  leveldb::DB& db_;
+  leveldb::WriteOptions synced_;
+  std::string value_;
+};
+
 class LevelDbEngine final : public Engine {
  public:
   explicit LevelDbEngine(const EngineSettings& settings)
@@ -132,6 +155,10 @@ class LevelDbEngine final : public Engine {
       if (limit > 1) iterator_->Next();
     }
     require(iterator_->status());
+  }
+  std::unique_ptr<Client> make_client(std::uint32_t) override {
+    iterator_.reset();
+    return std::make_unique<LevelDbClient>(*db_);
   }
   void settle() override {
     iterator_.reset();  // It would keep replaced files alive.

@@ -31,6 +31,30 @@ std::string_view to_view(const rocksdb::Slice& slice) {
   return {slice.data(), slice.size()};
 }
 
+class RocksDbClient final : public Client {
+ public:
+  explicit RocksDbClient(rocksdb::DB& db) : db_(db) { synced_.sync = true; }
+  void put(std::string_view key, std::string_view value) override {
+    require(db_.Put({}, to_slice(key), to_slice(value)));
+  }
+  void put_synced(std::string_view key, std::string_view value) override {
+    require(db_.Put(synced_, to_slice(key), to_slice(value)));
+  }
+  bool get(std::string_view key, std::string_view& value) override {
+    value_.Reset();
+    const rocksdb::Status status = db_.Get({}, db_.DefaultColumnFamily(), to_slice(key), &value_);
+    if (status.IsNotFound()) return false;
+    require(status);
+    value = to_view(value_);
+    return true;
+  }
+
+ private:
+  rocksdb::DB& db_;
+  rocksdb::WriteOptions synced_;
+  rocksdb::PinnableSlice value_;
+};
+
 class RocksDbEngine final : public Engine {
  public:
   explicit RocksDbEngine(const EngineSettings& settings) : directory_(settings.directory) {
@@ -112,6 +136,11 @@ class RocksDbEngine final : public Engine {
       if (limit > 1) iterator_->Next();
     }
     require(iterator_->status());
+  }
+  std::unique_ptr<Client> make_client(std::uint32_t) override {
+    iterator_.reset();
+    value_.Reset();
+    return std::make_unique<RocksDbClient>(*db_);
   }
   void settle() override {
     iterator_.reset();  // It would keep replaced files alive.

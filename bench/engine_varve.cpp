@@ -1,18 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 // Configuration: the defaults (128 MiB of deltas, 12 filter bits a key, mapped reads), with the
-// access mode that --access names. Maintenance runs inside the writes, so that most background
-// work is foreground here; settle() does what is still due. As with the peers, the newest writes
-// may stay in memory (and in the log) when a load has ended.
+// access mode that --access or the engine's name says. Where maintenance runs inside the writes,
+// most background work is foreground; settle() does what is still due. As with the peers, the
+// newest writes may stay in memory (and in the log) when a load has ended.
 #include "bench/engine.hpp"
 #include "varve/varve.hpp"
 
 namespace varve::bench {
 namespace {
 
+class VarveClient final : public Client {
+ public:
+  explicit VarveClient(SegmentIndex& index) : index_(index) {}
+  void put(std::string_view key, std::string_view value) override { index_.put(key, value); }
+  void put_synced(std::string_view key, std::string_view value) override {
+    index_.put(key, value, {.durability = Durability::Synced});
+  }
+  bool get(std::string_view key, std::string_view& value) override {
+    const bool found = index_.get(key, value_);
+    value = value_;
+    return found;
+  }
+
+ private:
+  SegmentIndex& index_;
+  std::string value_;
+};
+
 class VarveEngine final : public Engine {
  public:
-  explicit VarveEngine(const EngineSettings& settings) : directory_(settings.directory) {
-    options_.access = settings.bare ? Access::Bare : Access::Synchronized;
+  VarveEngine(const EngineSettings& settings, Access access) : directory_(settings.directory) {
+    options_.access = access;
     options_.durability = Durability::Process;
   }
 
@@ -42,6 +60,10 @@ class VarveEngine final : public Engine {
     Cursor cursor = index_.scan({.from = from, .limit = limit});
     while (cursor.next()) check(cursor.key(), cursor.value());
   }
+  std::unique_ptr<Client> make_client(std::uint32_t) override {
+    return std::make_unique<VarveClient>(index_);
+  }
+  bool takes_threads() const override { return options_.access != Access::Bare; }
   void settle() override {
     while (index_.maintain()) {
     }
@@ -59,11 +81,28 @@ class VarveEngine final : public Engine {
   std::string value_;
 };
 
+constexpr const char* kConfiguration =
+    "defaults: 128 MiB of deltas, 12 filter bits a key, mapped reads; access ";
+
+EngineKind mode_engine(const char* name, Access access) {
+  return {name, kConfiguration + std::string(to_string(access)),
+          [access](const EngineSettings& settings) {
+            return std::make_unique<VarveEngine>(settings, access);
+          },
+          false};
+}
+
 }  // namespace
 
 EngineKind varve_engine() {
-  return {"varve", "defaults: 128 MiB of deltas, 12 filter bits a key, mapped reads",
-          [](const EngineSettings& settings) { return std::make_unique<VarveEngine>(settings); }};
+  return {"varve", kConfiguration + std::string("by --access"), [](const EngineSettings& settings) {
+            return std::make_unique<VarveEngine>(settings, settings.access);
+          }};
+}
+
+std::vector<EngineKind> varve_mode_engines() {
+  return {mode_engine("varve-bare", Access::Bare), mode_engine("varve-sync", Access::Synchronized),
+          mode_engine("varve-concurrent", Access::Concurrent)};
 }
 
 }  // namespace varve::bench

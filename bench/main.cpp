@@ -3,12 +3,14 @@
 // docs/BENCHMARKS.md says what is measured and how to read it.
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cstdint>
 #include <exception>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "bench/engine.hpp"
@@ -20,6 +22,7 @@ namespace varve::bench {
 
 std::vector<EngineKind> available_engines() {
   std::vector<EngineKind> engines = {null_engine(), varve_engine()};
+  for (EngineKind& kind : varve_mode_engines()) engines.push_back(std::move(kind));
 #ifdef VARVE_BENCH_LMDB
   engines.push_back(lmdb_engine());
 #endif
@@ -29,10 +32,15 @@ std::vector<EngineKind> available_engines() {
 #ifdef VARVE_BENCH_ROCKSDB
   engines.push_back(rocksdb_engine());
 #endif
+#ifdef VARVE_BENCH_WIREDTIGER
+  engines.push_back(wiredtiger_engine());
+#endif
   return engines;
 }
 
 namespace {
+
+constexpr std::uint32_t kThreadCountMax = 64;  // LMDB's default allows 126 readers.
 
 struct Arguments {
   Settings settings;
@@ -49,12 +57,45 @@ std::vector<std::string> engine_names() {
   return names;
 }
 
-std::vector<std::string> workload_names(bool all) {
+constexpr const char* kThreadGroup = "threads";  // All workloads that know threads.
+
+std::vector<std::string> workload_names(bool (*wanted)(const Workload&)) {
   std::vector<std::string> names;
   for (const Workload& workload : workload_list()) {
-    if (all || workload.by_default) names.push_back(workload.name);
+    if (wanted(workload)) names.push_back(workload.name);
   }
   return names;
+}
+std::vector<std::string> known_workloads() {
+  auto names = workload_names([](const Workload&) { return true; });
+  names.push_back(kThreadGroup);
+  return names;
+}
+std::vector<std::string> default_workloads() {
+  return workload_names([](const Workload& workload) { return workload.by_default; });
+}
+std::vector<std::string> thread_workloads() {
+  return workload_names(
+      [](const Workload& workload) { return workload.threads != Threads::Unaware; });
+}
+
+void define_sizes(CLI::App& app, Settings& settings) {
+  app.add_option("--n", settings.entry_count, "Entries")
+      ->check(CLI::Range(std::uint64_t{1000}, KeyMaker::kCountMax));
+  app.add_option("--reads", settings.read_count, "Operations of one workload that reads")
+      ->check(CLI::Range(std::uint64_t{100}, ~std::uint64_t{0} >> 1));
+  app.add_option("--synced", settings.synced_count, "Synced puts of one thread")
+      ->check(CLI::Range(1, 10'000'000));
+  app.add_option("--value", settings.value_size, "Bytes of a value")
+      ->check(CLI::Range(ValueMaker::kSizeMin, std::size_t{1} << 20));
+  app.add_option("--threads", settings.thread_counts,
+                 "Threads of the workloads concurrent_*, comma-separated; one session for each")
+      ->delimiter(',')
+      ->check(CLI::Range(1U, kThreadCountMax));
+  app.add_option("--synced-threads", settings.synced_thread_counts,
+                 "Threads of synced_put_threads, likewise")
+      ->delimiter(',')
+      ->check(CLI::Range(1U, kThreadCountMax));
 }
 
 void define(CLI::App& app, Arguments& arguments) {
@@ -65,19 +106,12 @@ void define(CLI::App& app, Arguments& arguments) {
       ->check(CLI::IsMember(engine_names()));
   app.add_option("--workloads", settings.workloads, "Workloads, comma-separated (see --list)")
       ->delimiter(',')
-      ->check(CLI::IsMember(workload_names(true)));
-  app.add_option("--n", settings.entry_count, "Entries")
-      ->check(CLI::Range(std::uint64_t{1000}, KeyMaker::kCountMax));
-  app.add_option("--reads", settings.read_count, "Reads of one workload")
-      ->check(CLI::Range(std::uint64_t{100}, ~std::uint64_t{0} >> 1));
-  app.add_option("--synced", settings.synced_count, "Synced puts")
-      ->check(CLI::Range(1, 10'000'000));
-  app.add_option("--value", settings.value_size, "Bytes of a value")
-      ->check(CLI::Range(ValueMaker::kSizeMin, std::size_t{1} << 20));
+      ->check(CLI::IsMember(known_workloads()));
+  define_sizes(app, settings);
   app.add_option("--key-shape", arguments.key_shape, "Order and length of the keys")
       ->check(CLI::IsMember({"hash16", "dec16", "url31"}));
-  app.add_option("--access", arguments.access, "Varve's access mode")
-      ->check(CLI::IsMember({"synchronized", "bare"}));
+  app.add_option("--access", arguments.access, "Access mode of the engine varve")
+      ->check(CLI::IsMember({"bare", "synchronized", "concurrent"}));
   app.add_option("--seed", settings.seed, "Of all random choices");
   app.add_option("--repeats", arguments.repeat_count, "Times each engine runs, interleaved")
       ->check(CLI::Range(1, 1000));
@@ -89,36 +123,51 @@ void define(CLI::App& app, Arguments& arguments) {
 }
 
 void list() {
-  std::cout << "Engines:\n";
+  std::cout << "Engines (* not by default):\n";
   for (const EngineKind& kind : available_engines()) {
-    std::cout << "  " << kind.name << ": " << kind.configuration << "\n";
+    std::cout << (kind.by_default ? "  " : "* ") << kind.name << ": " << kind.configuration << "\n";
   }
-  std::cout << "Workloads (* not by default):\n";
+  std::cout << "Workloads:\n";
   for (const Workload& workload : workload_list()) {
     std::cout << (workload.by_default ? "  " : "* ") << workload.name << ": "
               << workload.description << "\n";
   }
+  std::cout << "* " << kThreadGroup << ": all workloads that know threads\n";
 }
 
 std::vector<EngineKind> chosen_engines(const std::vector<std::string>& names) {
   std::vector<EngineKind> engines;
   for (EngineKind& kind : available_engines()) {
-    const bool named = std::find(names.begin(), names.end(), kind.name) != names.end();
-    if (names.empty() || named || kind.name == "null") engines.push_back(std::move(kind));
+    const bool wanted = names.empty()
+                            ? kind.by_default
+                            : std::find(names.begin(), names.end(), kind.name) != names.end();
+    if (wanted || kind.name == "null") engines.push_back(std::move(kind));
   }
   return engines;
 }
 
-int run(Arguments& arguments, const std::string& command) {
-  arguments.settings.key_shape = arguments.key_shape == "dec16"   ? KeyShape::Dec16
-                                 : arguments.key_shape == "url31" ? KeyShape::Url31
-                                                                  : KeyShape::Hash16;
-  arguments.settings.bare = arguments.access == "bare";
+// What the words on the command line mean.
+void complete(Arguments& arguments) {
+  Settings& settings = arguments.settings;
+  settings.key_shape = arguments.key_shape == "dec16"   ? KeyShape::Dec16
+                       : arguments.key_shape == "url31" ? KeyShape::Url31
+                                                        : KeyShape::Hash16;
+  settings.access = arguments.access == "bare"         ? Access::Bare
+                    : arguments.access == "concurrent" ? Access::Concurrent
+                                                       : Access::Synchronized;
   if (arguments.quick) {
-    arguments.settings.entry_count = arguments.settings.read_count = 200'000;
+    settings.entry_count = settings.read_count = 200'000;
     arguments.repeat_count = 1;
   }
-  if (arguments.settings.workloads.empty()) arguments.settings.workloads = workload_names(false);
+  if (settings.workloads.empty()) settings.workloads = default_workloads();
+  if (std::erase(settings.workloads, kThreadGroup) > 0) {
+    const std::vector<std::string> names = thread_workloads();
+    settings.workloads.insert(settings.workloads.end(), names.begin(), names.end());
+  }
+}
+
+int run(Arguments& arguments, const std::string& command) {
+  complete(arguments);
   // Opened first, so that a wrong path does not show after an hour.
   std::ofstream json;
   if (!arguments.json_file.empty()) {

@@ -8,16 +8,13 @@
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
-#include <map>
 #include <thread>
 
+#include "bench/table.hpp"
 #include "varve/version.hpp"
 
 namespace varve::bench {
 namespace {
-
-constexpr const char* kBaseEngine = "null";
-constexpr const char* kOwnEngine = "varve";
 
 constexpr const char* kLegend = R"(
 Medians over the repeats; times in ns an operation. wall: until background work has ended, min-max
@@ -29,61 +26,14 @@ itself, contained in every other figure.
 
 )";
 
-template <typename... Arguments>
-std::string format(const char* pattern, Arguments... arguments) {
-  char buffer[256];
-  std::snprintf(buffer, sizeof buffer, pattern, arguments...);
-  return buffer;
-}
-
-double median(std::vector<double> values) {
-  if (values.empty()) return 0;
-  std::sort(values.begin(), values.end());
-  const std::size_t middle = values.size() / 2;
-  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
-}
-
 double ns_each(double seconds, const Measurement& m) {
   return seconds * 1e9 / static_cast<double>(m.operation_count);
 }
 
-// The measurements of one workload with one engine, by repeat.
-using Series = std::map<std::uint32_t, Measurement>;
-
-Series series_of(const Run& run, const std::string& workload, const std::string& engine) {
-  Series series;
-  for (const Result& result : run.results) {
-    if (result.workload == workload && result.engine == engine) {
-      series[result.repeat] = result.measurement;
-    }
-  }
-  return series;
-}
-
-template <typename Figure>
-std::vector<double> figures(const Series& series, Figure figure) {
-  std::vector<double> values;
-  for (const auto& [repeat, m] : series) values.push_back(figure(m));
-  return values;
-}
-
 // How many times less of a time, wall or processor, we take than `peer`: the median over the
 // repeats that both have.
-std::string ratio_text(const Series& own, const Series& peer, double Measurement::*seconds) {
-  std::vector<double> ratios;
-  for (const auto& [repeat, m] : own) {
-    const auto found = peer.find(repeat);
-    if (found == peer.end()) continue;
-    ratios.push_back(ns_each(found->second.*seconds, found->second) / ns_each(m.*seconds, m));
-  }
-  if (ratios.empty()) return "";
-  const auto [low, high] = std::minmax_element(ratios.begin(), ratios.end());
-  if (ratios.size() == 1) return format("%.2f", ratios[0]);
-  return format("%.2f (%.2f-%.2f)", median(ratios), *low, *high);
-}
-
-std::string time_text(double ns) {
-  return ns >= 1e6 ? format("%.0f us", ns / 1e3) : format(ns < 100 ? "%.1f" : "%.0f", ns);
+std::string time_ratio(const Series& own, const Series& peer, double Measurement::*seconds) {
+  return ratio_text(peer, own, [&](const auto& m) { return ns_each(m.*seconds, m); });
 }
 
 std::string range_text(const std::vector<double>& values) {
@@ -92,7 +42,7 @@ std::string range_text(const std::vector<double>& values) {
 }
 
 std::vector<std::string> row_of(const std::string& workload, const std::string& engine,
-                                const Series& series, const Series& own) {
+                                bool is_peer, const Series& series, const Series& own) {
   const auto wall = figures(series, [](const auto& m) { return ns_each(m.wall_seconds, m); });
   const auto foreground =
       figures(series, [](const auto& m) { return ns_each(m.foreground_seconds, m); });
@@ -101,7 +51,6 @@ std::vector<std::string> row_of(const std::string& workload, const std::string& 
     return m.user_size == 0 ? 0.0 : size / static_cast<double>(m.user_size);
   };
   const bool writes = series.begin()->second.user_size > 0, is_base = engine == kBaseEngine;
-  const bool is_peer = !is_base && engine != kOwnEngine;
   const auto mebibytes = [&](auto member) {
     return format("%.0f", median(figures(series, [&](const auto& m) {
                     return static_cast<double>(m.*member) / (1 << 20);
@@ -113,8 +62,8 @@ std::vector<std::string> row_of(const std::string& workload, const std::string& 
           range_text(wall),
           writes && !is_base ? time_text(median(foreground)) : "",
           time_text(median(cpu)),
-          is_peer ? ratio_text(own, series, &Measurement::wall_seconds) : "",
-          is_peer ? ratio_text(own, series, &Measurement::cpu_seconds) : "",
+          is_peer ? time_ratio(own, series, &Measurement::wall_seconds) : "",
+          is_peer ? time_ratio(own, series, &Measurement::cpu_seconds) : "",
           writes && !is_base
               ? format("%.2f", median(figures(series,
                                               [&](const auto& m) {
@@ -127,24 +76,23 @@ std::vector<std::string> row_of(const std::string& workload, const std::string& 
           is_base ? "" : mebibytes(&Measurement::resident_size)};
 }
 
-void print_rows(std::ostream& out, const std::vector<std::vector<std::string>>& rows) {
-  std::vector<std::size_t> widths(rows[0].size());
-  for (const auto& row : rows) {
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  }
-  const auto print = [&](const std::vector<std::string>& row) {
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      const std::string padding(widths[i] - row[i].size(), ' ');
-      out << "| " << (i < 2 ? row[i] + padding : padding + row[i]) << ' ';
+std::vector<std::vector<std::string>> cost_rows(const Run& run,
+                                                const std::vector<EngineKind>& engines) {
+  std::vector<std::vector<std::string>> rows = {{"workload", "engine", "wall", "min-max", "calls",
+                                                 "cpu", "varve x", "cpu x", "device", "disk",
+                                                 "private", "resident"}};
+  const std::string own_name = own_engine(engines);
+  for (const Group& group : groups_of(run)) {
+    const Series own = series_of(run, group, own_name);
+    for (const EngineKind& kind : engines) {
+      const Series series = series_of(run, group, kind.name);
+      if (series.empty()) continue;
+      const bool is_peer = kind.name != kBaseEngine && kind.name != own_name;
+      rows.push_back(
+          row_of(label(group.workload, group.thread_count), kind.name, is_peer, series, own));
     }
-    out << "|\n";
-  };
-  print(rows[0]);
-  for (std::size_t i = 0; i < widths.size(); ++i) {
-    out << '|' << std::string(widths[i] + 1, '-') << (i < 2 ? "-" : ":");
   }
-  out << "|\n";
-  for (std::size_t i = 1; i < rows.size(); ++i) print(rows[i]);
+  return rows;
 }
 
 const char* shape_name(KeyShape shape) {
@@ -173,6 +121,14 @@ std::string quoted(const std::string& text) {
   return result + '"';
 }
 
+void print_json_latencies(std::ostream& out, const char* name, const Latencies& l) {
+  if (l.count == 0) return;
+  out << ", \"" << name << "\": {\"count\": " << l.count << ", \"seconds\": " << l.seconds
+      << ", \"p50_ns\": " << l.p50_ns << ", \"p99_ns\": " << l.p99_ns
+      << ", \"p999_ns\": " << l.p999_ns << ", \"p9999_ns\": " << l.p9999_ns
+      << ", \"longest_ns\": " << l.longest_ns << '}';
+}
+
 void print_json_measurement(std::ostream& out, const Result& result) {
   const Measurement& m = result.measurement;
   out << "    {\"repeat\": " << result.repeat << ", \"engine\": " << quoted(result.engine)
@@ -182,7 +138,10 @@ void print_json_measurement(std::ostream& out, const Result& result) {
       << ", \"cpu_seconds\": " << m.cpu_seconds << ", \"user_size\": " << m.user_size
       << ", \"written_size\": " << m.written_size << ", \"disk_size\": " << m.disk_size
       << ", \"anonymous_size\": " << m.anonymous_size << ", \"resident_size\": " << m.resident_size
-      << '}';
+      << ", \"thread_count\": " << m.thread_count;
+  print_json_latencies(out, "reads", m.reads);
+  print_json_latencies(out, "writes", m.writes);
+  out << '}';
 }
 
 std::string line_after(const char* path, const std::string& name) {
@@ -229,22 +188,13 @@ void print_table(std::ostream& out, const Run& run, const std::vector<EngineKind
       << "Load: " << environment.load << "\n"
       << "Varve " << VARVE_VERSION_STRING << "; " << settings.entry_count << " entries, "
       << shape_name(settings.key_shape) << " keys, values of " << settings.value_size << " bytes, "
-      << settings.read_count << " reads, " << (settings.bare ? "bare" : "synchronized")
-      << " access\n";
+      << settings.read_count << " reads, " << to_string(settings.access)
+      << " access, the engine of the ratios: " << own_engine(engines) << "\n";
   for (const EngineKind& kind : engines)
     out << "- " << kind.name << ": " << kind.configuration << "\n";
   out << kLegend;
-  std::vector<std::vector<std::string>> rows = {{"workload", "engine", "wall", "min-max", "calls",
-                                                 "cpu", "varve x", "cpu x", "device", "disk",
-                                                 "private", "resident"}};
-  for (const Workload& workload : workload_list()) {
-    const Series own = series_of(run, workload.name, kOwnEngine);
-    for (const EngineKind& kind : engines) {
-      const Series series = series_of(run, workload.name, kind.name);
-      if (!series.empty()) rows.push_back(row_of(workload.name, kind.name, series, own));
-    }
-  }
-  print_rows(out, rows);
+  print_rows(out, cost_rows(run, engines));
+  print_latencies(out, run, engines);
   for (const Failure& failure : run.failures) {
     out << "\nFAILED: " << failure.engine << ", repeat " << failure.repeat + 1 << ": "
         << failure.message << "\n";
@@ -263,8 +213,8 @@ void print_json(std::ostream& out, const Run& run, const std::vector<EngineKind>
       << ", \"synced_count\": " << settings.synced_count
       << ", \"value_size\": " << settings.value_size
       << ", \"key_shape\": " << quoted(shape_name(settings.key_shape))
-      << ", \"bare\": " << (settings.bare ? "true" : "false") << ", \"seed\": " << settings.seed
-      << "},\n  \"engines\": {";
+      << ", \"access\": " << quoted(std::string(to_string(settings.access)))
+      << ", \"seed\": " << settings.seed << "},\n  \"engines\": {";
   const char* separator = "";
   for (const EngineKind& kind : engines) {
     out << separator << "\n    " << quoted(kind.name) << ": " << quoted(kind.configuration);

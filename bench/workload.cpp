@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
 #include <numeric>
 #include <stdexcept>
 #include <utility>
 
+#include "bench/lap_timer.hpp"
 #include "bench/measure.hpp"
 
 namespace varve::bench {
@@ -17,45 +19,36 @@ constexpr std::size_t kMultiGetCount = 32;    // Keys of one multi_get.
 constexpr std::uint64_t kSeekCount = 1 + 10;  // Entries of one seek: the first and ten more.
 constexpr std::uint64_t kOpenCount = 5;
 constexpr std::uint64_t kVerifyCount = 2000;
+constexpr std::uint64_t kLapCount = 16;  // Overwrites between two looks at the clock.
+
+// About `wanted`, and such that its multiples visit every number below `count`.
+std::uint64_t coprime_step(std::uint64_t wanted, std::uint64_t count) {
+  std::uint64_t step = wanted % count | 1;
+  while (std::gcd(step, count) != 1) step += 2;
+  return step;
+}
 
 }  // namespace
 
-const std::vector<Workload>& workload_list() {
-  using S = Session;
-  static const std::vector<Workload> list = {
-      {"load_seq", "ascending keys, one put per call", true, &S::load_ascending},
-      {"load_random_batch1000", "random keys, batches of 1000", true, &S::load_random_batches},
-      {"load_random", "random keys, one put per call", true, &S::load_random},
-      {"read_hit", "get of random present keys", true, &S::read_hits},
-      {"read_miss", "get of absent keys between the present ones", true, &S::read_misses},
-      {"read_8020", "get of present keys, 80 % among a fifth of them", true, &S::read_skewed},
-      {"multi_get", "random present keys, 32 per call; figures per key", true, &S::multi_get},
-      {"seek10", "seek to a random key and 10 steps; figures per seek", true, &S::seek},
-      {"scan", "all entries in order, as loaded; figures per entry", true, &S::scan},
-      {"open_clean", "open after a clean close, and one get", true, &S::open_clean},
-      {"overwrite", "every key once more in random order, one put per call", true, &S::overwrite},
-      {"erase_random", "half of the keys in random order", true, &S::erase},
-      {"synced_put", "one put per call, each synced to the device", true, &S::synced_puts},
-      {"scan_compacted", "compact everything, then scan", false, &S::scan_compacted},
-  };
-  return list;
-}
-
-Session::Session(const EngineKind& kind, const Settings& settings, std::filesystem::path directory)
+Session::Session(const EngineKind& kind, const Settings& settings, Plan plan,
+                 std::filesystem::path directory)
     : settings_(settings),
+      plan_(std::move(plan)),
       directory_(std::move(directory)),
       keys_(settings.key_shape, settings.entry_count),
       values_(settings.value_size),
       order_(settings.entry_count),
+      change_step_(coprime_step(40'503ULL, settings.entry_count)),
       engine_name_(kind.name) {
   std::iota(order_.begin(), order_.end(), 0U);
   Random random(settings.seed);
   for (std::size_t i = order_.size(); i > 1; --i) std::swap(order_[i - 1], order_[random.below(i)]);
+  if (plan_.thread_count > 0) versions_ = std::make_unique<KeyVersions>(settings.entry_count);
   anonymous_base_ = process_figures().anonymous_size;
   std::filesystem::create_directories(directory_);
   engine_ = kind.make({.directory = directory_ / "store",
                        .data_size = settings.entry_count * entry_size(),
-                       .bare = settings.bare});
+                       .access = settings.access});
 }
 
 Session::~Session() {
@@ -65,9 +58,14 @@ Session::~Session() {
 }
 
 void Session::run(const Report& report) {
+  if (plan_.thread_count > 1 && !engine_->takes_threads()) {
+    std::fprintf(stderr, "%s: one thread only, nothing with %u\n", engine_name_.c_str(),
+                 plan_.thread_count);
+    return;
+  }
+  const auto& names = plan_.workloads;
   for (const Workload& workload : workload_list()) {
-    if (std::find(settings_.workloads.begin(), settings_.workloads.end(), workload.name) !=
-        settings_.workloads.end()) {
+    if (std::find(names.begin(), names.end(), workload.name) != names.end()) {
       report(workload.name, workload.run(*this));
     }
   }
@@ -204,8 +202,7 @@ Measurement Session::read_skewed() {
   require_warm();
   // The popular fifth is scattered over the keys by a multiplication that is coprime to the count.
   const std::uint64_t count = settings_.entry_count, popular_count = std::max(count / 5, 1UL);
-  std::uint64_t step = 2'654'435'761ULL % count | 1;
-  while (std::gcd(step, count) != 1) step += 2;
+  const std::uint64_t step = coprime_step(2'654'435'761ULL, count);
   Random random(settings_.seed + 3);
   std::uint64_t wrong_count = 0;
   const Measurement result = measure(settings_.read_count, 0, [&] {
@@ -296,15 +293,18 @@ Measurement Session::overwrite() {
   const std::uint64_t count = settings_.entry_count;
   const std::uint8_t version = ++version_;
   erased_count_ = 0;
-  // Another order than that of the load.
-  std::uint64_t step = 40'503ULL % count | 1;
-  while (std::gcd(step, count) != 1) step += 2;
-  const Measurement result = measure(count, count * entry_size(), [&] {
+  const std::uint64_t step = change_step_;
+  std::uint64_t longest_ns = 0;
+  Measurement result = measure(count, count * entry_size(), [&] {
+    LapTimer timer;
     for (std::uint64_t i = 0, at = 0; i < count; ++i, at = (at + step) % count) {
       const std::string_view key = keys_.present(order_[at]);
       engine_->put(key, values_.make(key, version));
+      if (i % kLapCount == kLapCount - 1) longest_ns = std::max(longest_ns, timer.lap());
     }
+    longest_ns = std::max(longest_ns, timer.lap());
   });
+  result.writes = {.count = count, .seconds = result.wall_seconds, .longest_ns = longest_ns};
   warm_ = false;
   verify_changes();
   return result;
