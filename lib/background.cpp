@@ -248,9 +248,9 @@ void Background::wait_for_room(const Deadline& deadline) {
   lock.unlock();
   core_.failure.rethrow_if_failed();
   if (failure != nullptr) std::rethrow_exception(failure);
-  refuse(nanoseconds(static_cast<std::int64_t>(
-      1e9 * static_cast<double>(memory_size() - flush_from_) /
-      drain_rate_.load(std::memory_order_relaxed))));
+  refuse(
+      nanoseconds(static_cast<std::int64_t>(1e9 * static_cast<double>(memory_size() - flush_from_) /
+                                            drain_rate_.load(std::memory_order_relaxed))));
 }
 
 void Background::refuse(nanoseconds retry_after) const {

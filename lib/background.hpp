@@ -69,12 +69,12 @@ class Background {
   void made_room() noexcept;
 
   struct Figures {
-    std::uint64_t paced_write_count = 0;           // Writes that were slowed.
-    std::uint64_t paced_nanoseconds = 0;           // And by how much, together.
-    std::uint64_t stalled_write_count = 0;         // Writes that waited for room.
-    std::uint64_t stalled_nanoseconds_max = 0;     // The longest such wait.
+    std::uint64_t paced_write_count = 0;        // Writes that were slowed.
+    std::uint64_t paced_nanoseconds = 0;        // And by how much, together.
+    std::uint64_t stalled_write_count = 0;      // Writes that waited for room.
+    std::uint64_t stalled_nanoseconds_max = 0;  // The longest such wait.
     std::uint64_t failed_job_count = 0;
-    std::string last_failure;                      // Empty: the last job succeeded.
+    std::string last_failure;  // Empty: the last job succeeded.
   };
   [[nodiscard]] Figures figures() const;
   [[nodiscard]] bool healthy() const noexcept {
@@ -104,11 +104,11 @@ class Background {
   mutable std::mutex mutex_;  // Innermost: nothing is locked under it.
   std::condition_variable work_, log_work_, room_;
   std::atomic<bool> stopping_ = false;  // Written under mutex_.
-  bool work_wanted_ = false;      // Guarded by mutex_.
-  bool log_sync_wanted_ = false;  // Guarded by mutex_.
-  Clock::time_point next_write_;  // Guarded by mutex_. Reserved by paced writes up to here.
-  std::exception_ptr job_failure_;  // Guarded by mutex_.
-  Figures figures_;                 // Guarded by mutex_.
+  bool work_wanted_ = false;            // Guarded by mutex_.
+  bool log_sync_wanted_ = false;        // Guarded by mutex_.
+  Clock::time_point next_write_;        // Guarded by mutex_. Reserved by paced writes up to here.
+  std::exception_ptr job_failure_;      // Guarded by mutex_.
+  Figures figures_;                     // Guarded by mutex_.
   std::atomic<bool> asked_ = false, log_asked_ = false, job_failed_ = false;
   std::atomic<double> drain_rate_;  // Bytes of memory freed per second of work.
   std::thread maintenance_thread_, log_thread_;

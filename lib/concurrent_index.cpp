@@ -337,8 +337,8 @@ void ConcurrentIndex::close() {
 
 ConcurrentIndex::~ConcurrentIndex() {
   if (forked()) {
-    // Only the descriptors are given back; the rest stays as it was copied. The threads do not exist
-    // in this process, and destroying what they wait for would wait for them.
+    // Only the descriptors are given back; the rest stays as it was copied. The threads do not
+    // exist in this process, and destroying what they wait for would wait for them.
     engine_->release_ownership();
     static_cast<void>(engine_.release());
     static_cast<void>(background_.release());

@@ -60,10 +60,10 @@ bool is_range(const Operation& operation) noexcept {
 
 void insert(segment::Segment& segment, const Operation& operation, Sequence sequence) {
   // Readers may be at any earlier sequence: the key's older versions stay.
-  segment.insert(operation.key, directory::hash64(operation.key),
-                 operation.kind == OperationKind::Put ? segment::Kind::Value
-                                                      : segment::Kind::Tombstone,
-                 operation.value, sequence, true);
+  segment.insert(
+      operation.key, directory::hash64(operation.key),
+      operation.kind == OperationKind::Put ? segment::Kind::Value : segment::Kind::Tombstone,
+      operation.value, sequence, true);
 }
 
 }  // namespace
@@ -130,9 +130,9 @@ void ConcurrentWriter::write_one(OperationKind kind, std::string_view key, std::
   Taken taken;
   Obstacle obstacle = try_write_one(request, kind, key, value, taken);
   while (obstacle != Obstacle::None) [[unlikely]] {
-    overcome(obstacle, request, WriteLog::operation_payload_size(key, value));
-    obstacle = try_write_one(request, kind, key, value, taken);
-  }
+      overcome(obstacle, request, WriteLog::operation_payload_size(key, value));
+      obstacle = try_write_one(request, kind, key, value, taken);
+    }
   counters_.add(kind == OperationKind::Put ? CounterKind::Put : CounterKind::Erase);
   counters_.add(CounterKind::UserBytes, size);
   finish(request, taken);
@@ -184,8 +184,8 @@ ConcurrentWriter::Obstacle ConcurrentWriter::try_write_all(const Request& reques
 }
 
 void ConcurrentWriter::apply(const std::vector<Operation>& operations,
-                             const std::vector<std::size_t>& first_segments,
-                             const RouteMap& routes, Sequence sequence) {
+                             const std::vector<std::size_t>& first_segments, const RouteMap& routes,
+                             Sequence sequence) {
   OperationSequencer sequencer(sequence);
   for (std::size_t i = 0; i < operations.size(); ++i) {
     const Operation& operation = operations[i];
@@ -247,9 +247,8 @@ void ConcurrentWriter::write(const WriteBatch& batch, const WriteOptions& option
   Operation operation;
   while (reader.next(operation)) operations.push_back(operation);
   VARVE_CHECK(reader.ok());  // WriteBatch encodes only what parses.
-  write_all(request, operations, batch.size(), [&](WriteLog& log, Sequence sequence) {
-    log.append(sequence, batch.encoded());
-  });
+  write_all(request, operations, batch.size(),
+            [&](WriteLog& log, Sequence sequence) { log.append(sequence, batch.encoded()); });
 }
 
 void ConcurrentWriter::finish(const Request& request, const Taken& taken) {
@@ -277,8 +276,8 @@ void ConcurrentWriter::wait_for_scans(std::unique_lock<std::mutex>& lock,
   if (stopped_) throw Error(ErrorCode::Closed, "the index is closed", core_.directory->path());
 }
 
-// A writer looks for scans when it has its segment's lock: once each lock was free, all writers that
-// did not see this scan have finished.
+// A writer looks for scans when it has its segment's lock: once each lock was free, all writers
+// that did not see this scan have finished.
 void ConcurrentWriter::drain_writers() {
   const auto pinned = Core::pin();
   for (const auto& segment : core_.routes().segments()) {

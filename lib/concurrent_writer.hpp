@@ -21,8 +21,8 @@ namespace varve::internal {
 //   admit -> pace -> [ pin, route, lock segment(s), look again -> log: sequence, record -> delta(s)
 //   -> mark as published ] -> wait until everything before is published too -> sync if asked for
 //
-// What is in brackets waits for nothing but locks that are held as shortly. A log that is full and a
-// scan that holds writers off are waited for outside, without any lock, and then the write begins
+// What is in brackets waits for nothing but locks that are held as shortly. A log that is full and
+// a scan that holds writers off are waited for outside, without any lock, and then the write begins
 // anew.
 //
 // A returned write is visible to every read that begins afterwards, and reads never see a write

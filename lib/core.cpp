@@ -24,8 +24,8 @@ Core::~Core() {
 }
 
 void Core::set_routes(std::unique_ptr<const RouteMap> routes) {
-  auto* const retired = const_cast<RouteMap*>(
-      routes_.exchange(routes.release(), std::memory_order_acq_rel));
+  auto* const retired =
+      const_cast<RouteMap*>(routes_.exchange(routes.release(), std::memory_order_acq_rel));
   if (retired == nullptr) return;
   if (concurrency != nullptr) {
     concurrency->domain.retire(retired);

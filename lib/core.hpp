@@ -68,8 +68,8 @@ class Core {
   std::atomic<std::size_t> memory_after_flush = 0;  // What the last flush for memory left, bytes.
   // Bytes that only readers still hold, as of the last look at it: no flush gives them back.
   std::atomic<std::size_t> memory_held = 0;
-  std::atomic<std::size_t> exclusive_scans = 0;     // That are open: nobody may write.
-  const std::unique_ptr<Concurrency> concurrency;   // Null where there is one thread at a time.
+  std::atomic<std::size_t> exclusive_scans = 0;    // That are open: nobody may write.
+  const std::unique_ptr<Concurrency> concurrency;  // Null where there is one thread at a time.
 
   [[nodiscard]] std::shared_ptr<const Manifest> manifest() const noexcept {
     return catalog.manifest();

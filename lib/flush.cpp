@@ -117,8 +117,8 @@ std::vector<Slice> freeze_all(Core& core) {
   std::vector<Slice> slices;
   for (const SegmentPtr& segment : segments) {
     freeze(core, *segment);
-    slices.push_back({segment, segment::ViewRef(segment->view()), core.last_sequence(),
-                      std::nullopt, nullptr});
+    slices.push_back(
+        {segment, segment::ViewRef(segment->view()), core.last_sequence(), std::nullopt, nullptr});
   }
   core.unlogged_writes = false;  // Those that come from now on are not in these slices.
   return slices;

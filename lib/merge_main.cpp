@@ -221,8 +221,8 @@ Leftover leftover_of(const std::vector<Part>& parts) {
   return leftover;
 }
 
-SegmentPtr segment_of(Core& core, const Child& child, std::string upper,
-                      const Leftover& leftover, std::uint64_t version_min) {
+SegmentPtr segment_of(Core& core, const Child& child, std::string upper, const Leftover& leftover,
+                      std::uint64_t version_min) {
   auto view = std::make_unique<segment::View>();
   view->active = core.make_delta();
   view->frozen = leftover.frozen;

@@ -8,9 +8,9 @@
 
 namespace varve::internal {
 
-// Counts of operations that many threads add to: each thread to one of a few lines, so that counting
-// does not make them wait for each other.
-// Thread-safety: any thread. sum() is exact once the others have stopped.
+// Counts of operations that many threads add to: each thread to one of a few lines, so that
+// counting does not make them wait for each other. Thread-safety: any thread. sum() is exact once
+// the others have stopped.
 class OperationCounters {
  public:
   enum class Kind : std::uint8_t { Put, Erase, Get, GetHit, Scan, UserBytes };

@@ -42,12 +42,12 @@ struct RecoveredLog {
 // the chain. Numbers and sequences ascend along it.
 // Ownership: the directory must outlive it. Spare files keep their old names until they are reused
 // or discarded; no manifest names them, so an open after a crash removes them as strays.
-// Thread-safety: sync() and the figures from any thread. append() and fits() by one thread at a time,
-// the list of files (live() and what follows) by one thread at a time, rotate() by one that excludes
-// both: the caller has a lock for each. Durability: append() = the record survives the process; sync() = the device.
-// Errors: Io, NoSpace from rotation and sync. After a failed sync the log is poisoned: append(),
-// rotate() and sync() throw the same Error from then on. A rotation that could not make its new
-// file changed nothing and may be tried again.
+// Thread-safety: sync() and the figures from any thread. append() and fits() by one thread at a
+// time, the list of files (live() and what follows) by one thread at a time, rotate() by one that
+// excludes both: the caller has a lock for each. Durability: append() = the record survives the
+// process; sync() = the device. Errors: Io, NoSpace from rotation and sync. After a failed sync the
+// log is poisoned: append(), rotate() and sync() throw the same Error from then on. A rotation that
+// could not make its new file changed nothing and may be tried again.
 class WriteLog {
  public:
   static constexpr std::size_t kSpareCountMax = 2;

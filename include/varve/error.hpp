@@ -61,7 +61,8 @@ class VARVE_EXPORT Error : public std::runtime_error {
   [[nodiscard]] const std::filesystem::path& path() const noexcept;
   // errno of the refused system call; set for Io, NoSpace, ReadOnly and some Locked only.
   [[nodiscard]] std::error_code system() const noexcept;
-  // After which time it makes sense to try again; 0 where that is not known. Set for some Busy only.
+  // After which time it makes sense to try again; 0 where that is not known. Set for some Busy
+  // only.
   [[nodiscard]] std::chrono::nanoseconds retry_after() const noexcept;
 
  private:
