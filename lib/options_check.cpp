@@ -60,7 +60,7 @@ constexpr std::size_t kKiB = 1024, kMiB = 1024 * kKiB, kGiB = 1024 * kMiB;
 }  // namespace
 
 void check_options(const Options& options) {
-  // Its snapshot scans can miss keys beside background merges: refused until that is mended.
+  // Its scans can miss keys beside background jobs: refused until that is mended.
   if (options.access == Access::Concurrent) {
     throw Error(ErrorCode::Unsupported,
                 "Access::Concurrent is not available in this version; use Access::Synchronized");
