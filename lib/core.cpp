@@ -28,7 +28,10 @@ void Core::set_routes(std::unique_ptr<const RouteMap> routes) {
       const_cast<RouteMap*>(routes_.exchange(routes.release(), std::memory_order_acq_rel));
   if (retired == nullptr) return;
   if (concurrency != nullptr) {
-    concurrency->domain.retire(retired);
+    // Not the template: as a member of an exported class its instance for RouteMap would be a
+    // symbol of the shared library.
+    concurrency->domain.retire(
+        retired, [](void* map) noexcept { delete static_cast<const RouteMap*>(map); });
   } else {
     delete retired;
   }
