@@ -294,6 +294,19 @@ std::vector<SegmentPtr> install(Core& core, const std::vector<Part>& parts,
   return segments;
 }
 
+// The segment without what came after `flushed`: neither its memory nor its later range tombstones.
+segment::ViewRef flushed_part(const segment::View& view, Sequence flushed) {
+  auto part = std::make_unique<segment::View>();
+  part->active = view.active;
+  part->runs = view.runs;
+  std::copy_if(view.range_tombstones.begin(), view.range_tombstones.end(),
+               std::back_inserter(part->range_tombstones),
+               [&](const RangeTombstone& tombstone) { return tombstone.sequence <= flushed; });
+  segment::ViewRef reference(*part);
+  part.release()->release();  // The reference's is the only one.
+  return reference;
+}
+
 // Freezes what the segment has in memory. But writes without a log record become durable all at one
 // moment or not at all (Core::unlogged_writes), and one segment must not run ahead of the others:
 // they are flushed as a whole, and when more of them come at once, the merge leaves them out.
@@ -303,7 +316,7 @@ Part take_part(Core& core, const SegmentPtr& segment, const JobControl& control)
   const Sequence flushed =
       manifest->segments[position_of(*manifest, segment->id())].flushed_sequence;
   const auto lock = core.lock_writer(*segment);
-  if (core.unlogged_writes) return {segment, segment::ViewRef(segment->view()), flushed};
+  if (core.unlogged_writes) return {segment, flushed_part(segment->view(), flushed), flushed};
   freeze(core, *segment);
   return {segment, segment::ViewRef(segment->view()), std::max(flushed, core.last_sequence())};
 }
