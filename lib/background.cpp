@@ -231,19 +231,23 @@ void Background::wait_for_room(const Deadline& deadline) {
   if (core_.options.tuning.inline_maintenance) wake();
   std::unique_lock lock(mutex_);
   ++figures_.stalled_write_count;
+  bool room = false;  // What was seen: other writers may have taken it by the time we look again.
   const auto done = [&] {
-    return stopping_ || job_failure_ != nullptr || core_.failure.failed() || memory_size() < budget;
+    room = memory_size() < budget;
+    return room || stopping_ || job_failure_ != nullptr || core_.failure.failed();
   };
   const bool may_wait = core_.options.tuning.inline_maintenance;
   if (may_wait && deadline) {
     room_.wait_until(lock, *deadline, done);
   } else if (may_wait) {
     room_.wait(lock, done);
+  } else {
+    static_cast<void>(done());
   }
   const auto waited = static_cast<std::uint64_t>(nanoseconds(Clock::now() - since).count());
   figures_.stalled_nanoseconds_max = std::max(figures_.stalled_nanoseconds_max, waited);
   if (stopping_) throw Error(ErrorCode::Closed, "the index is closed", core_.directory->path());
-  if (memory_size() < budget) return;
+  if (room) return;
   const std::exception_ptr failure = job_failure_;
   lock.unlock();
   core_.failure.rethrow_if_failed();

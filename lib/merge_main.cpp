@@ -307,18 +307,29 @@ segment::ViewRef flushed_part(const segment::View& view, Sequence flushed) {
   return reference;
 }
 
-// Freezes what the segment has in memory. But writes without a log record become durable all at one
-// moment or not at all (Core::unlogged_writes), and one segment must not run ahead of the others:
-// they are flushed as a whole, and when more of them come at once, the merge leaves them out.
-Part take_part(Core& core, const SegmentPtr& segment, const JobControl& control) {
+// Freezes what the segments have in memory, at one moment. But writes without a log record become
+// durable all at one moment or not at all (Core::unlogged_writes), and no segment must run ahead of
+// the others: they are flushed as a whole, and when more of them come at once, the merge leaves
+// them out.
+std::vector<Part> take_parts(Core& core, const std::vector<SegmentPtr>& segments,
+                             const JobControl& control) {
   if (core.unlogged_writes) flush_segments(core, {}, control);
   const auto manifest = core.manifest();
-  const Sequence flushed =
-      manifest->segments[position_of(*manifest, segment->id())].flushed_sequence;
-  const auto lock = core.lock_writer(*segment);
-  if (core.unlogged_writes) return {segment, flushed_part(segment->view(), flushed), flushed};
-  freeze(core, *segment);
-  return {segment, segment::ViewRef(segment->view()), std::max(flushed, core.last_sequence())};
+  std::vector<Part> parts;
+  const SegmentLocks locks(core, segments);
+  const bool leave_memory = core.unlogged_writes;
+  for (const SegmentPtr& segment : segments) {
+    const Sequence flushed =
+        manifest->segments[position_of(*manifest, segment->id())].flushed_sequence;
+    if (leave_memory) {
+      parts.push_back({segment, flushed_part(segment->view(), flushed), flushed});
+      continue;
+    }
+    freeze(core, *segment);
+    parts.push_back(
+        {segment, segment::ViewRef(segment->view()), std::max(flushed, core.last_sequence())});
+  }
+  return parts;
 }
 
 }  // namespace
@@ -326,8 +337,7 @@ Part take_part(Core& core, const SegmentPtr& segment, const JobControl& control)
 std::vector<SegmentPtr> merge_main(Core& core, const SegmentPtr& segment,
                                    const JobControl& control) {
   core.failure.rethrow_if_failed();
-  std::vector<Part> parts;
-  parts.push_back(take_part(core, segment, control));
+  const std::vector<Part> parts = take_parts(core, {segment}, control);
   const segment::View& view = *parts.front().view;
   const Sequence cut = parts.front().cut;
   if (!view.frozen.empty()) core.sync_log();
@@ -381,9 +391,7 @@ SegmentPtr merge_neighbours(Core& core, const SegmentPtr& left, const SegmentPtr
     flush_segments(core, {left, right}, control);
     if (left->retired() || right->retired()) return left;  // A later pass looks again.
   }
-  std::vector<Part> parts;
-  parts.push_back(take_part(core, left, control));
-  parts.push_back(take_part(core, right, control));
+  const std::vector<Part> parts = take_parts(core, {left, right}, control);
   core.sync_log();
   const std::vector<Sequence> snapshots = core.snapshots_for_merge();
   // Their keys do not overlap, so all layers of both are one merge. One flushed sequence speaks for
@@ -415,7 +423,11 @@ SegmentPtr merge_neighbours(Core& core, const SegmentPtr& left, const SegmentPtr
 void merge_tier(Core& core, const SegmentPtr& segment, std::size_t first, std::size_t count,
                 const JobControl& control) {
   core.failure.rethrow_if_failed();
-  const segment::ViewRef view = Core::view_of(*segment);
+  // Range tombstones that are not in the manifest yet may still be lost: what they cover stays.
+  const auto manifest = core.manifest();
+  const segment::ViewRef view =
+      flushed_part(*Core::view_of(*segment),
+                   manifest->segments[position_of(*manifest, segment->id())].flushed_sequence);
   VARVE_CHECK(count > 0 && first + count <= view->slice_count());
   const auto begin = view->runs.begin() + static_cast<std::ptrdiff_t>(first);
   const std::vector<segment::RunLayer> inputs(begin, begin + static_cast<std::ptrdiff_t>(count));
