@@ -12,6 +12,7 @@
 #include "lib/concurrent_writer.hpp"
 #include "lib/engine.hpp"
 #include "lib/engine_cursor.hpp"
+#include "lib/hooks.hpp"
 #include "lib/maintenance.hpp"
 #include "lib/operation_checks.hpp"
 #include "varve/error.hpp"
@@ -157,6 +158,7 @@ class ConcurrentIndex final : public Index {
     thread_local std::string scratch;
     const std::uint64_t hash = directory::hash64(key);
     const segment::View& view = core_.routes().find(key).view();
+    VARVE_HOOK("read.view_found");
     if (at == segment::kSequenceMax) at = core_.visible_sequence();
     const segment::FoundEntry found = view.find(key, hash, at, scratch);
     counters_.add(CounterKind::Get);
@@ -210,6 +212,7 @@ class ConcurrentIndex::ConcurrentCursor final : public detail::CursorCore {
   }
   bool step(Entry& entry) override {
     const Read read(*index_);
+    VARVE_HOOK("scan.stepping");
     return cursor_->step(entry);
   }
   [[nodiscard]] ScanEnd end() const noexcept override { return cursor_->end(); }
@@ -272,6 +275,7 @@ void ConcurrentIndex::compact(const CompactOptions& options) {
   while (at) {
     // One segment per passage, so that due jobs get their turn in between.
     job([&] { at = engine_->compact_step(*at, options.to, options.cancel); });
+    VARVE_HOOK("compact.segment_done");
     progress.bytes_written = engine_->run_bytes_written() - bytes_before;
     ++progress.segments_done;
     progress.segments_total = std::max(progress.segments_total, progress.segments_done);
@@ -321,6 +325,7 @@ void ConcurrentIndex::close() {
   if (!open_.load(std::memory_order_seq_cst)) return;
   closing_.store(true, std::memory_order_relaxed);
   open_.store(false, std::memory_order_seq_cst);  // Calls that begin from now on throw Closed.
+  VARVE_HOOK("close.begun");
   writer_->stop();
   background_->stop(core_.options.close == CloseMode::CancelJobs);
   wait_for_calls();

@@ -8,6 +8,7 @@
 
 #include "directory/check.hpp"
 #include "directory/checksum.hpp"
+#include "lib/hooks.hpp"
 #include "lib/segment_locks.hpp"
 #include "varve/error.hpp"
 
@@ -111,6 +112,7 @@ ConcurrentWriter::Obstacle ConcurrentWriter::try_write_one(const Request& reques
                                                            std::string_view value, Taken& taken) {
   const auto pinned = Core::pin();
   segment::Segment& segment = core_.routes().find(key);
+  VARVE_HOOK("write.routed");
   const std::lock_guard lock(segment.writer_mutex());
   if (segment.retired()) return Obstacle::Retired;
   const Obstacle obstacle = take(
@@ -119,6 +121,7 @@ ConcurrentWriter::Obstacle ConcurrentWriter::try_write_one(const Request& reques
       taken);
   if (obstacle != Obstacle::None) return obstacle;
   const Publication publication(core_.concurrency->published, taken);
+  VARVE_HOOK("write.logged");
   apply_logged(core_, [&] { insert(segment, {kind, key, value}, taken.first); });
   return Obstacle::None;
 }
@@ -171,6 +174,7 @@ ConcurrentWriter::Obstacle ConcurrentWriter::try_write_all(const Request& reques
     for (std::size_t i = first; i < end; ++i) segments.push_back(routes.at(i).get());
     static_cast<void>(sequencer.next(operation.kind));
   }
+  VARVE_HOOK("batch.routed");
   const SegmentLocks locks(core_, segments);
   if (std::any_of(segments.begin(), segments.end(),
                   [](const segment::Segment* segment) { return segment->retired(); })) {
@@ -179,6 +183,7 @@ ConcurrentWriter::Obstacle ConcurrentWriter::try_write_all(const Request& reques
   const Obstacle obstacle = take(request, payload_size, sequencer.last(), append, taken);
   if (obstacle != Obstacle::None) return obstacle;
   const Publication publication(core_.concurrency->published, taken);
+  VARVE_HOOK("batch.logged");
   apply_logged(core_, [&] { apply(operations, first_segments, routes, taken.first); });
   return Obstacle::None;
 }
@@ -192,6 +197,7 @@ void ConcurrentWriter::apply(const std::vector<Operation>& operations,
     const Sequence own = sequencer.next(operation.kind);
     if (!is_range(operation)) {
       insert(*routes.at(first_segments[i]), operation, own);
+      VARVE_HOOK("batch.inserted");
       continue;
     }
     const std::size_t end = index_after(routes, operation, first_segments[i]);
@@ -252,6 +258,7 @@ void ConcurrentWriter::write(const WriteBatch& batch, const WriteOptions& option
 }
 
 void ConcurrentWriter::finish(const Request& request, const Taken& taken) {
+  VARVE_HOOK("write.inserted");
   core_.concurrency->published.await(taken.last);
   background_.wrote();
   if (request.durability == Durability::Synced) {

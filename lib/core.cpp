@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "directory/check.hpp"
+#include "lib/hooks.hpp"
 
 namespace varve::internal {
 
@@ -163,6 +164,7 @@ Sequence Core::checkpoint_for(const Manifest& manifest) const noexcept {
 void Core::commit(const std::function<void(Manifest&)>& edit) {
   const auto lock = lock_catalog();
   replace_manifest(edit);
+  VARVE_HOOK("manifest.committed");
 }
 
 void Core::replace_manifest(const std::function<void(Manifest&)>& edit) {

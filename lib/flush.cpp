@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "lib/hooks.hpp"
 #include "lib/merge_job.hpp"
 #include "lib/merge_output.hpp"
 #include "lib/segment_locks.hpp"
@@ -72,6 +73,7 @@ void publish_slices(Core& core, std::uint64_t number, std::vector<Slice>& slices
       if (slice.record) record.slices.insert(record.slices.begin(), *slice.record);
     }
   });
+  VARVE_HOOK("flush.committed");
   for (Slice& slice : slices) {
     core.publish(*slice.segment, [&](segment::View& view) {
       for (const auto& delta : slice.view->frozen) std::erase(view.frozen, delta);
@@ -84,6 +86,7 @@ void flush_slices(Core& core, std::vector<Slice> slices, const JobControl& contr
   const std::uint64_t number = core.manifest()->next_delta_number;
   const bool any_memory = std::any_of(
       slices.begin(), slices.end(), [](const Slice& slice) { return !slice.view->frozen.empty(); });
+  VARVE_HOOK("flush.frozen");
   PendingFiles pending(core);
   if (any_memory) {
     write_delta_file(core, number, slices, control);

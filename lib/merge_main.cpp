@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "directory/check.hpp"
+#include "lib/hooks.hpp"
 #include "lib/merge_job.hpp"
 #include "lib/merge_output.hpp"
 #include "lib/segment_locks.hpp"
@@ -276,6 +277,7 @@ std::vector<SegmentPtr> install(Core& core, const std::vector<Part>& parts,
   });
   writer.committed();
   std::vector<SegmentPtr> segments;
+  VARVE_HOOK("merge.committed");
   if (parts.size() == 1 && children.size() == 1) {
     VARVE_CHECK(children.front().record.id == parts.front().segment->id());
     install_in_place(core, parts.front(), children.front());
@@ -376,6 +378,7 @@ std::vector<SegmentPtr> merge_main(Core& core, const SegmentPtr& segment,
   for (Child& child : children) {
     child.record.range_tombstones = surviving_tombstones(snapshots, view);
   }
+  VARVE_HOOK("merge.written");
   ++core.counters.compaction;
   if (children.size() > 1) ++core.counters.split;
   return install(core, parts, std::move(children), writer);
