@@ -60,11 +60,6 @@ constexpr std::size_t kKiB = 1024, kMiB = 1024 * kKiB, kGiB = 1024 * kMiB;
 }  // namespace
 
 void check_options(const Options& options) {
-  // Its scans can miss keys beside background jobs: refused until that is mended.
-  if (options.access == Access::Concurrent) {
-    throw Error(ErrorCode::Unsupported,
-                "Access::Concurrent is not available in this version; use Access::Synchronized");
-  }
   check_range<std::size_t>("memory_budget", options.memory_budget, 256 * kKiB, 1024 * kGiB);
   check_range<std::int64_t>("sync_interval (ms)", options.sync_interval.count(), 0, 86'400'000);
   check_range<std::int64_t>("lock_wait (ms)", options.lock_wait.count(), 0, 86'400'000);

@@ -18,8 +18,7 @@ enum class Access : std::uint8_t {
   Bare,          // One thread at a time, no locks; maintenance runs inside the calls.
   Synchronized,  // Any thread; the bare engine behind one re-entrant lock.
   Concurrent,    // Any thread: reads take no lock and never wait, writers of different segments
-                 // go side by side, maintenance runs on threads of the index. Not available yet:
-                 // open() throws Unsupported.
+                 // go side by side, maintenance runs on threads of the index.
 };
 
 // What a returned write has survived. A weaker write may ride on a stronger one's sync.

@@ -19,7 +19,8 @@ class Snapshot;
 // What a scan sees of writes that happen after it began.
 enum class Isolation : std::uint8_t {
   Snapshot,   // Nothing: the scan shows one moment.
-  FailFast,   // The first one that touches a segment the scan is in ends it with Invalidated.
+  FailFast,   // The first one that touches a segment the scan is in ends it with Invalidated. So
+              // does a flush, merge or split of it, also by a background job.
   Exclusive,  // There are none: writers are held off until the scan is destroyed. On the thread
               // that holds it, and in Bare mode, a write throws Busy at once.
 };

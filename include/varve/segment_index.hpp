@@ -87,7 +87,7 @@ struct TryOpen;
 // Ownership: an open handle holds the directory's lock until close() or destruction; arguments are
 // copied.
 // Thread-safety: by Options::access. Bare: one thread at a time (debug builds abort on a second
-// one). Synchronized: any thread, any method, except destruction and moves.
+// one). Synchronized and Concurrent: any thread, any method, except destruction and moves.
 // Durability: by Options::durability and WriteOptions; see docs and the README's table.
 // Errors: methods throw Error. Before ready and after close: Closed. In a forked child:
 // ForkedHandle. An absent key is an answer, never an Error.

@@ -164,7 +164,7 @@ std::vector<Place> places_in(const std::vector<std::string>& hooks) {
 // a hook that is added to the engine is tried from then on.
 TEST_CASE("each call may stop at each hook while each other call runs",
           "[concurrent][interleave]") {
-  const Access access = GENERATE(Access::Synchronized);
+  const Access access = GENERATE(Access::Synchronized, Access::Concurrent);
   std::uint64_t seed = 1, held_count = 0;
   for (const Act& first : kActs) {
     for (const Act& second : kActs) {

@@ -20,7 +20,7 @@ std::uint64_t setting(const char* name, std::uint64_t otherwise) {
 
 // The modes that promise any thread. A mode joins by its line here.
 Access access() {
-  return GENERATE(Access::Synchronized);
+  return GENERATE(Access::Synchronized, Access::Concurrent);
 }
 
 WorkoutReport work(WorkoutOptions options) {

@@ -55,7 +55,7 @@ struct Cycle {
 Cycle draw_cycle(std::mt19937_64& random, std::uint64_t operations_max) {
   Cycle cycle;
   cycle.options = tiny_options();
-  cycle.options.access = random() % 2 == 0 ? Access::Bare : Access::Synchronized;
+  cycle.options.access = static_cast<Access>(random() % 3);
   cycle.options.reads = random() % 3 == 0 ? Reads::Buffered : Reads::Mapped;
   cycle.options.tuning.block_size = std::size_t{512} << random() % 4;
   cycle.options.tuning.segment_size = std::size_t{64 << 10} << random() % 3;

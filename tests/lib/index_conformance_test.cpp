@@ -50,7 +50,11 @@ using Kinds = std::tuple<
     Kind<Access::Synchronized, Reads::Buffered, InMemory>,
     Kind<Access::Bare, Reads::Mapped, InFiles>, Kind<Access::Bare, Reads::Buffered, InFiles>,
     Kind<Access::Synchronized, Reads::Mapped, InFiles>,
-    Kind<Access::Synchronized, Reads::Buffered, InFiles>>;
+    Kind<Access::Synchronized, Reads::Buffered, InFiles>,
+    Kind<Access::Concurrent, Reads::Mapped, InMemory>,
+    Kind<Access::Concurrent, Reads::Buffered, InMemory>,
+    Kind<Access::Concurrent, Reads::Mapped, InFiles>,
+    Kind<Access::Concurrent, Reads::Buffered, InFiles>>;
 // clang-format on
 
 // Where what was written may be when it is read back.

@@ -254,10 +254,6 @@ TEST_CASE("every option is checked at both ends", "[lib][lifecycle]") {
       CHECK(std::string(error.what()).find(bound.name) != std::string::npos);
     }
   }
-  Options concurrent = tiny_options();
-  concurrent.access = Access::Concurrent;
-  CHECK(error_of([&] { static_cast<void>(SegmentIndex::open_in_memory(concurrent)); }) ==
-        ErrorCode::Unsupported);
 }
 
 TEST_CASE("codec names are kept, and others are refused", "[lib][lifecycle]") {
@@ -308,7 +304,7 @@ TEST_CASE("an index may be reopened with any other tuning", "[lib][lifecycle]") 
 
 TEST_CASE("in a forked child every call is refused, and the parent goes on",
           "[lib][lifecycle][fork]") {
-  const auto access = GENERATE(Access::Bare, Access::Synchronized);
+  const auto access = GENERATE(Access::Bare, Access::Synchronized, Access::Concurrent);
   TemporaryDirectory temporary;
   Options options = tiny_options();
   options.access = access;

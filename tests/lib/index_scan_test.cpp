@@ -140,7 +140,7 @@ TEST_CASE("a scan of a snapshot cannot have another isolation", "[lib][scan]") {
 
 TEST_CASE("an exclusive scan refuses the writes of its own thread until it is gone",
           "[lib][scan]") {
-  const auto access = GENERATE(Access::Bare, Access::Synchronized);
+  const auto access = GENERATE(Access::Bare, Access::Synchronized, Access::Concurrent);
   CAPTURE(to_string(access));
   SegmentIndex index = SegmentIndex::open_in_memory(options_of(access));
   const Model model = fill(index);
@@ -167,7 +167,8 @@ TEST_CASE("an exclusive scan refuses the writes of its own thread until it is go
 }
 
 TEST_CASE("an exclusive scan makes other threads wait until it is gone", "[lib][scan][threads]") {
-  SegmentIndex index = SegmentIndex::open_in_memory(options_of(Access::Synchronized));
+  const auto access = GENERATE(Access::Synchronized, Access::Concurrent);
+  SegmentIndex index = SegmentIndex::open_in_memory(options_of(access));
   const Model model = fill(index);
   std::optional<Cursor> cursor(index.scan(isolated(Isolation::Exclusive)));
   REQUIRE(cursor->next());
@@ -195,8 +196,9 @@ TEST_CASE("an exclusive scan makes other threads wait until it is gone", "[lib][
   CHECK(scan_all(index).size() == model.entries().size() + 4);
 }
 
-TEST_CASE("threads may use a synchronized index at the same time", "[lib][scan][threads]") {
-  SegmentIndex index = SegmentIndex::open_in_memory(options_of(Access::Synchronized));
+TEST_CASE("threads may use an index at the same time", "[lib][scan][threads]") {
+  const auto access = GENERATE(Access::Synchronized, Access::Concurrent);
+  SegmentIndex index = SegmentIndex::open_in_memory(options_of(access));
   constexpr int kThreads = 4, kWrites = 400;
   std::atomic<int> failures = 0;
   std::vector<std::thread> threads;
@@ -332,7 +334,7 @@ TEST_CASE("a resume token that was changed, or is another index's, is refused", 
 }
 
 TEST_CASE("a cursor and a snapshot that outlive close() throw Closed", "[lib][scan]") {
-  const auto access = GENERATE(Access::Bare, Access::Synchronized);
+  const auto access = GENERATE(Access::Bare, Access::Synchronized, Access::Concurrent);
   SegmentIndex index = SegmentIndex::open_in_memory(options_of(access));
   fill(index);
   std::optional<Cursor> cursor(index.scan());
