@@ -62,7 +62,7 @@ class PruningSource {
   MergeRules rules_;
   std::string upper_;
   std::vector<Sequence> run_last_sequences_;  // By source; kSequenceMax for a delta.
-  std::unique_ptr<MergingSource> source_;
+  MergingSource source_;
   std::string key_;                  // Of the group.
   std::vector<std::string> values_;  // Copies, where the source's values do not last.
   std::vector<Version> group_;

@@ -53,6 +53,7 @@ class OpenRun final : public Run {
     blocks_.prefetch(block);
     return blocks_.load(block, scratch).find(key, at);
   }
+  [[nodiscard]] const RunBlocks& blocks() const noexcept override { return blocks_; }
   [[nodiscard]] std::unique_ptr<EntrySource> cursor() const override {
     return std::make_unique<RunCursor>(blocks_);
   }

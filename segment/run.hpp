@@ -14,6 +14,8 @@
 
 namespace varve::segment {
 
+class RunBlocks;
+
 // Where a run lies and what the manifest promises of it.
 struct RunLocation {
   std::uint64_t offset = 0;  // Bytes from the start of the file.
@@ -60,6 +62,7 @@ class Run {
   // in the run, or in `scratch`; valid as long as both.
   [[nodiscard]] virtual FoundEntry find(std::string_view key, Sequence at,
                                         std::string& scratch) const = 0;
+  [[nodiscard]] virtual const RunBlocks& blocks() const noexcept = 0;
   // The run must outlive the cursor.
   [[nodiscard]] virtual std::unique_ptr<EntrySource> cursor() const = 0;
 
