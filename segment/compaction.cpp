@@ -22,12 +22,39 @@ PruningSource::PruningSource(const std::vector<std::shared_ptr<const Delta>>& de
     run_last_sequences_.push_back(layer.record.last_sequence);
   }
   source_.seek(lower);
-  load_group();
+  newest_only_ = rules_.snapshots.empty() && rules_.range_tombstones->empty();
+  if (newest_only_) {
+    group_.resize(1);
+    load_newest();
+  } else {
+    load_group();
+  }
 }
 
 void PruningSource::next() {
+  if (newest_only_) {
+    source_.next();
+    load_newest();
+    return;
+  }
   if (++at_ < group_.size()) return;
   load_group();
+}
+
+// Shows the source's entry in place, unless it is an older version of the key shown last.
+void PruningSource::load_newest() {
+  for (; source_.valid(); source_.next()) {
+    const EntryView& entry = source_.entry();
+    if (started_ && equal_keys(entry.key, newest_key_.view())) continue;
+    if (!upper_.empty() && compare_keys(entry.key, upper_) >= 0) break;
+    newest_key_.assign(entry.key);
+    started_ = true;
+    if (rules_.bottom && entry.kind == Kind::Tombstone) continue;
+    group_[0].entry = entry;
+    group_[0].entry.sequence = 0;
+    return;
+  }
+  group_.clear();
 }
 
 void PruningSource::load_group() {

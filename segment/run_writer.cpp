@@ -10,6 +10,7 @@
 #include "directory/checksum.hpp"
 #include "segment/block.hpp"
 #include "segment/filter.hpp"
+#include "segment/key_bytes.hpp"
 #include "segment/run_format.hpp"
 
 namespace varve::segment {
@@ -29,6 +30,11 @@ struct RunWriter::Impl {
 
   void finish_block(std::string_view separator_of_next);
   void write_piece();
+  // Asked for after each entry, so without the rounding of filter_size().
+  [[nodiscard]] std::uint64_t filter_bytes_so_far() const noexcept {
+    return static_cast<std::uint64_t>(static_cast<double>(hashes.size()) *
+                                      options.filter_bits_per_key / 8);
+  }
   [[nodiscard]] std::string separator_section() const;
   std::uint64_t write_section(std::string_view bytes);  // Returns its checksum.
 
@@ -103,7 +109,7 @@ void RunWriter::add(const EntryView& entry) {
   if (footer.entry_count == 0) {
     run.smallest_key = entry.key;
   } else {
-    const int order = run.block.last_key().compare(entry.key);
+    const int order = compare_keys(run.block.last_key(), entry.key);
     VARVE_CHECK(order < 0 || (order == 0 && entry.sequence < run.block.last_sequence()));
     new_key = order < 0;
   }
@@ -132,7 +138,7 @@ std::uint64_t RunWriter::entry_count() const noexcept {
 std::uint64_t RunWriter::size() const noexcept {
   const Impl& run = *impl_;
   return run.written + run.piece.size() + run.block.size() + run.separators.size() +
-         filter_size(run.hashes.size(), run.options.filter_bits_per_key) + kRunFooterSize;
+         run.filter_bytes_so_far() + kRunFooterSize;
 }
 
 RunSummary RunWriter::finish() {
