@@ -106,12 +106,22 @@ Sequence Delta::first_sequence() const noexcept {
 }
 
 FoundEntry Delta::find(std::string_view key, std::uint64_t hash, Sequence at) const noexcept {
+  return find_in(locate(key), key, hash, at);
+}
+
+const Leaf* Delta::locate(std::string_view key) const noexcept {
   const DirectoryNode* const root = root_.load(std::memory_order_acquire);
-  if (root == nullptr) return {};
+  if (root == nullptr) return nullptr;
   const auto* const inner =
       static_cast<const DirectoryNode*>(root->child(root->find_child(key, Side::Right)));
-  const auto* const leaf =
-      static_cast<const Leaf*>(inner->child(inner->find_child(key, Side::Right)));
+  const void* const leaf = inner->child(inner->find_child(key, Side::Right));
+  __builtin_prefetch(leaf);
+  return static_cast<const Leaf*>(leaf);
+}
+
+FoundEntry Delta::find_in(const Leaf* leaf, std::string_view key, std::uint64_t hash,
+                          Sequence at) const noexcept {
+  if (leaf == nullptr) return {};
   const std::uint64_t matches = leaf->fingerprints().matches(delta_detail::fingerprint_of(hash));
   const std::size_t slot = leaf->find_among(matches, key);
   if (slot == kLeafCapacity) return {};

@@ -51,6 +51,11 @@ class Delta {
   // The newest version with a sequence <= `at`; the value lives as long as the delta.
   [[nodiscard]] FoundEntry find(std::string_view key, std::uint64_t hash,
                                 Sequence at) const noexcept;
+  // The two halves of find(): goes to the leaf that may have the key, and fetches it; looks there.
+  // Null: the delta is empty. Between them, this delta must not be written to by the same thread.
+  [[nodiscard]] const delta_detail::Leaf* locate(std::string_view key) const noexcept;
+  [[nodiscard]] FoundEntry find_in(const delta_detail::Leaf* leaf, std::string_view key,
+                                   std::uint64_t hash, Sequence at) const noexcept;
   // Values are stable, keys too. Stays valid while the writer goes on: it copies one leaf at a time
   // when it comes there, so it shows at least what was there at its last seek. The delta must
   // outlive it.
