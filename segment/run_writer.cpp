@@ -2,7 +2,9 @@
 #include "segment/run_writer.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "directory/bytes.hpp"
@@ -22,7 +24,7 @@ constexpr std::size_t kPieceSize = std::size_t{128} << 10;
 }  // namespace
 
 // Ownership: the sink stays the caller's.
-// Invariant: [begin_, begin_ + written_) is in the sink, piece_ comes after it, then the open
+// Invariant: [begin_, begin_ + written_) is in the sink, the piece comes after it, then the open
 // block.
 struct RunWriter::Impl {
   Impl(directory::Sink& to, const RunWriterOptions& with)
@@ -30,6 +32,7 @@ struct RunWriter::Impl {
 
   void finish_block(std::string_view separator_of_next);
   void write_piece();
+  void make_room(std::size_t size);  // Behind the piece.
   // Asked for after each entry, so without the rounding of filter_size().
   [[nodiscard]] std::uint64_t filter_bytes_so_far() const noexcept {
     return static_cast<std::uint64_t>(static_cast<double>(hashes.size()) *
@@ -41,8 +44,9 @@ struct RunWriter::Impl {
   directory::Sink& sink;
   const RunWriterOptions options;
   const std::uint64_t begin;
-  std::uint64_t written = 0;  // Bytes in the sink.
-  std::string piece;          // Finished blocks that are not in the sink yet.
+  std::uint64_t written = 0;      // Bytes in the sink.
+  std::unique_ptr<char[]> piece;  // Finished blocks that are not in the sink yet.
+  std::size_t piece_size = 0, piece_capacity = 0;
   BlockBuilder block;
   std::string smallest_key, largest_key;
   std::string separator;   // Of the open block.
@@ -53,27 +57,38 @@ struct RunWriter::Impl {
 };
 
 void RunWriter::Impl::finish_block(std::string_view separator_of_next) {
-  const std::uint64_t offset = begin + written + piece.size();
+  const std::uint64_t offset = begin + written + piece_size;
   const std::size_t entry_count = block.entry_count();
-  const std::size_t at = piece.size();
-  block.encode(piece);
-  const std::string_view bytes = std::string_view(piece).substr(at);
-  directory::store_le(piece.data() + at,
-                      block_checksum(bytes, directory::part_seed(options.seed, offset)));
+  if (block.size() > piece_capacity - piece_size) make_room(block.size());
+  char* const to = piece.get() + piece_size;
+  const std::string_view bytes(to, block.encode(to));
+  piece_size += bytes.size();
+  directory::store_le(to, block_checksum(bytes, directory::part_seed(options.seed, offset)));
   directory::append_varint(separators, bytes.size() / kBlockUnit);
   directory::append_varint(separators, entry_count);
   directory::append_varint(separators, separator.size());
   separators += separator;
   separator = separator_of_next;
   ++footer.block_count;
-  if (piece.size() >= kPieceSize) write_piece();
+  if (piece_size >= kPieceSize) write_piece();
 }
 
 void RunWriter::Impl::write_piece() {
-  sink.append(piece);
-  written += piece.size();
-  if (piece.capacity() > 2 * kPieceSize) std::string().swap(piece);  // A huge block came by.
-  piece.clear();
+  sink.append({piece.get(), piece_size});
+  written += piece_size;
+  if (piece_capacity > 4 * kPieceSize) {  // A huge block came by.
+    piece.reset();
+    piece_capacity = 0;
+  }
+  piece_size = 0;
+}
+
+void RunWriter::Impl::make_room(std::size_t size) {
+  const std::size_t capacity = std::max(2 * kPieceSize, 2 * (piece_size + size));
+  auto larger = std::make_unique_for_overwrite<char[]>(capacity);
+  if (piece_size != 0) std::memcpy(larger.get(), piece.get(), piece_size);
+  piece = std::move(larger);
+  piece_capacity = capacity;
 }
 
 std::string RunWriter::Impl::separator_section() const {
@@ -137,7 +152,7 @@ std::uint64_t RunWriter::entry_count() const noexcept {
 
 std::uint64_t RunWriter::size() const noexcept {
   const Impl& run = *impl_;
-  return run.written + run.piece.size() + run.block.size() + run.separators.size() +
+  return run.written + run.piece_size + run.block.size() + run.separators.size() +
          run.filter_bytes_so_far() + kRunFooterSize;
 }
 
