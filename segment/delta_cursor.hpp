@@ -41,7 +41,7 @@ class DeltaCursor final : public EntrySource {
  private:
   enum class Edge : std::uint8_t { First, Last };
   static constexpr unsigned kSlotBits = 6;
-  // Selecting a record costs a twentieth of sorting all.
+  // Selecting a record costs one pass over the heads, sorting touches every record.
   static constexpr std::size_t kSelectedMax = 8;
   static constexpr std::size_t kTiesMax = 8;
   bool load_leaf_of(std::string_view key, Side side);  // False: the delta is empty.

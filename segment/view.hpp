@@ -95,7 +95,7 @@ struct Lookup {
   View::Search search;
 };
 // Answers all of them as of `at`. The cache misses of one key are waited for while others are
-// searched for, so that 8 to 16 keys in one call take about half the time of as many calls.
+// searched for; meant for groups of about eight.
 // Errors: as View::find(); the first one ends the call.
 void find_together(std::span<Lookup> lookups, Sequence at);
 
