@@ -13,6 +13,7 @@
 #include "lib/engine.hpp"
 #include "lib/engine_cursor.hpp"
 #include "lib/hooks.hpp"
+#include "lib/key_lookups.hpp"
 #include "lib/maintenance.hpp"
 #include "lib/operation_checks.hpp"
 #include "varve/error.hpp"
@@ -243,11 +244,8 @@ std::vector<std::optional<std::string>> ConcurrentIndex::multi_get(
   std::optional<Registration> present;
   if (at == segment::kSequenceMax) at = present.emplace(core_).sequence;
   std::vector<std::optional<std::string>> values(keys.size());
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    if (const segment::FoundEntry found = find(keys[i], at); found.found) {
-      values[i].emplace(found.value);
-    }
-  }
+  counters_.add(CounterKind::Get, keys.size());
+  counters_.add(CounterKind::GetHit, find_keys(core_.routes(), keys, at, values));
   return values;
 }
 

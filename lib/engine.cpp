@@ -9,6 +9,7 @@
 #include "directory/check.hpp"
 #include "directory/checksum.hpp"
 #include "lib/engine_cursor.hpp"
+#include "lib/key_lookups.hpp"
 #include "lib/maintenance.hpp"
 #include "lib/operation_checks.hpp"
 #include "lib/recovery.hpp"
@@ -192,10 +193,8 @@ bool Engine::contains(std::string_view key, Sequence at) {
 std::vector<std::optional<std::string>> Engine::multi_get(std::span<const std::string_view> keys,
                                                           Sequence at) {
   std::vector<std::optional<std::string>> values(keys.size());
-  std::string value;
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    if (get(keys[i], value, at)) values[i] = value;
-  }
+  core_->counters.get += keys.size();
+  core_->counters.get_hit += find_keys(core_->routes(), keys, at, values);
   return values;
 }
 

@@ -183,22 +183,21 @@ bool EngineCursor::step(Entry& entry) {
   } catch (...) {
     // The sources stand in the middle of a move: going on could skip entries.
     failure_ = std::current_exception();
-    source_.reset();
+    leave_segment();
     throw;
   }
 }
 
 bool EngineCursor::find_next(Entry& entry) {
   while (true) {
-    const bool found =
-        source_ != nullptr && (range_.reverse ? step_backward(entry) : step_forward(entry));
+    const bool found = in_segment_ && (range_.reverse ? step_backward(entry) : step_forward(entry));
     if (found) {
       --left_;
       return true;
     }
     if (!enter_segment()) {
       end_ = ScanEnd::End;
-      source_.reset();
+      leave_segment();
       return false;
     }
   }
@@ -225,56 +224,62 @@ bool EngineCursor::enter_segment() {
   version_.emplace(segment_->version());
   // Whatever becomes visible from here on has moved the version first.
   if (isolation_ != Isolation::Snapshot) at_ = core_.visible_sequence();
-  source_.reset();  // Before the view that it reads.
+  leave_segment();  // Before the view that it reads is let go.
   view_ = segment::ViewRef(segment_->view());
-  layer_sequences_.clear();
-  std::vector<std::unique_ptr<segment::EntrySource>> sources;
-  const auto add_delta = [&](const segment::Delta& delta) {
-    if (delta.empty() && &delta != view_->active.get()) return;
-    sources.push_back(delta.cursor());
-    layer_sequences_.push_back(segment::kSequenceMax);
-  };
-  if (!view_->active->empty()) add_delta(*view_->active);
-  for (const auto& delta : view_->frozen) add_delta(*delta);
-  for (const segment::RunLayer& layer : view_->runs) {
-    sources.push_back(layer.run->cursor());
-    layer_sequences_.push_back(layer.record.last_sequence);
-  }
-  source_ = std::make_unique<segment::MergingSource>(std::move(sources));
+  open_layers();
   if (!range_.reverse) {
-    source_->seek(
+    source_.seek(
         std::max<std::string_view>(at_start_ ? range_.from : position_, segment_->lower()));
     position_ = segment_->upper();
+    stop_ = segment_->upper();
+    if (!range_.to.empty() && (stop_.empty() || range_.to < stop_)) stop_ = range_.to;
   } else {
     std::string end = segment_->upper();
     lower_end(end, at_start_ ? range_.to : position_);
     if (end.empty()) {
-      source_->seek_to_last();
+      source_.seek_to_last();
     } else {
-      source_->seek_before(end);
+      source_.seek_before(end);
     }
     position_ = segment_->lower();
   }
   at_start_ = false;
   given_in_segment_ = false;
+  in_segment_ = true;
   return true;
 }
 
-// True for a version that this scan must not show although it is the newest it may see.
-bool EngineCursor::hidden(const segment::EntryView& entry, std::size_t source) const noexcept {
-  if (entry.kind == segment::Kind::Tombstone) return true;
-  if (view_->range_tombstones.empty()) return false;
-  const Sequence effective = entry.sequence != 0 ? entry.sequence : layer_sequences_[source];
+void EngineCursor::open_layers() {
+  if (!view_->active->empty()) source_.add(*view_->active);
+  for (const auto& delta : view_->frozen) {
+    if (!delta->empty()) source_.add(*delta);
+  }
+  first_run_ = source_.size();
+  for (const segment::RunLayer& layer : view_->runs) source_.add(*layer.run);
+}
+
+void EngineCursor::leave_segment() noexcept {
+  source_.clear();
+  in_segment_ = false;
+}
+
+bool EngineCursor::range_erased(const segment::EntryView& entry,
+                                std::size_t source) const noexcept {
+  Sequence effective = entry.sequence;
+  if (effective == 0 && source >= first_run_) {
+    effective = view_->runs[source - first_run_].record.last_sequence;
+  }
   return effective < view_->range_erased_at(entry.key, at_);
 }
 
 bool EngineCursor::step_forward(Entry& entry) {
-  segment::MergingSource& source = *source_;
+  segment::MergingSource& source = source_;
   // The source stands on the entry given last, or on the first one of the segment.
   if (given_in_segment_) source.next();
   while (source.valid()) {
     const segment::EntryView& candidate = source.entry();
-    if (given_in_segment_ && candidate.key == key_) {  // An older version of what was decided.
+    if (given_in_segment_ &&
+        segment::equal_keys(candidate.key, key_.view())) {  // An older version of what was decided.
       source.next();
       continue;
     }
@@ -282,15 +287,12 @@ bool EngineCursor::step_forward(Entry& entry) {
       source.next();
       continue;
     }
-    if ((!range_.to.empty() && candidate.key >= range_.to) ||
-        (!segment_->upper().empty() && candidate.key >= segment_->upper())) {
-      return false;
-    }
+    if (!stop_.empty() && segment::compare_keys(candidate.key, stop_) >= 0) return false;
     key_.assign(candidate.key);
     given_in_segment_ = true;
     given_ = true;
     if (!hidden(candidate, source.current())) {
-      entry = {key_, candidate.value};
+      entry = {candidate.key, candidate.value};
       return true;
     }
     source.next();
@@ -300,7 +302,7 @@ bool EngineCursor::step_forward(Entry& entry) {
 
 // Going back, a key's versions come oldest first: the last one that the scan may see decides.
 bool EngineCursor::step_backward(Entry& entry) {
-  segment::MergingSource& source = *source_;
+  segment::MergingSource& source = source_;
   while (source.valid()) {
     if (source.entry().key < range_.from || source.entry().key < segment_->lower()) return false;
     key_.assign(source.entry().key);
@@ -308,7 +310,7 @@ bool EngineCursor::step_backward(Entry& entry) {
     deciding_ = true;
     bool visible = false;
     std::string_view value;
-    while (source.valid() && source.entry().key == key_) {
+    while (source.valid() && segment::equal_keys(source.entry().key, key_.view())) {
       const segment::EntryView& candidate = source.entry();
       if (candidate.sequence <= at_) {
         visible = !hidden(candidate, source.current());
@@ -323,7 +325,7 @@ bool EngineCursor::step_backward(Entry& entry) {
     }
     deciding_ = false;
     if (visible) {
-      entry = {key_, value};
+      entry = {key_.view(), value};
       return true;
     }
   }
@@ -335,9 +337,11 @@ std::string EngineCursor::resume_token() const {
   if (end_ == ScanEnd::End) {
     rest.empty = true;
   } else if (given_ && range_.reverse) {
-    rest.to = deciding_ ? key_ + '\0' : key_;
+    rest.to = key_.view();
+    if (deciding_) rest.to += '\0';
   } else if (given_) {
-    rest.from = key_ + '\0';
+    rest.from = key_.view();
+    rest.from += '\0';
   }
   if (!rest.to.empty() && rest.from >= rest.to) rest.empty = true;
   return encode_resume_token(rest, core_.manifest()->uuid);

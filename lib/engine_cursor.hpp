@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "lib/core.hpp"
+#include "segment/key_bytes.hpp"
 #include "segment/merge.hpp"
 #include "segment/version.hpp"
 #include "segment/view.hpp"
@@ -47,7 +48,14 @@ class EngineCursor {
   bool enter_segment();  // At the range's next segment; false: the range is exhausted.
   bool step_forward(Entry& entry);
   bool step_backward(Entry& entry);
-  [[nodiscard]] bool hidden(const segment::EntryView& entry, std::size_t source) const noexcept;
+  void open_layers();
+  void leave_segment() noexcept;
+  [[nodiscard]] bool hidden(const segment::EntryView& entry, std::size_t source) const noexcept {
+    if (entry.kind == segment::Kind::Tombstone) return true;
+    return !view_->range_tombstones.empty() && range_erased(entry, source);
+  }
+  [[nodiscard]] bool range_erased(const segment::EntryView& entry,
+                                  std::size_t source) const noexcept;
   [[nodiscard]] bool invalidated() const noexcept;
 
   Core& core_;
@@ -61,17 +69,19 @@ class EngineCursor {
   bool given_ = false;             // key_ is set.
   bool given_in_segment_ = false;  // And belongs to the present segment.
   bool deciding_ = false;          // Reverse: a step was cut off before it had dealt with key_.
-  std::string key_;                // The last key looked at: all before it is dealt with.
+  segment::SavedKey key_;          // The last one looked at: all before it is dealt with.
   std::string value_;              // Copy of a value whose source has moved on.
 
   // The present segment.
   std::shared_ptr<segment::Segment> segment_;
   segment::ViewRef view_;
   std::optional<segment::OptimisticLock> version_;
-  std::unique_ptr<segment::MergingSource> source_;
-  std::vector<Sequence> layer_sequences_;  // Last sequence by source; kSequenceMax for a delta.
-  std::string position_;  // Forward: where the next segment begins. Reverse: its exclusive end.
-  bool at_start_ = true;  // No segment entered yet.
+  segment::MergingSource source_;  // No layers: none entered yet, or it is left.
+  std::size_t first_run_ = 0;      // Among the sources; those before are deltas.
+  bool in_segment_ = false;
+  std::string_view stop_;  // Forward: where range or segment end, whichever is first. Empty: never.
+  std::string position_;   // Forward: where the next segment begins. Reverse: its exclusive end.
+  bool at_start_ = true;   // No segment entered yet.
 };
 
 }  // namespace varve::internal

@@ -185,7 +185,7 @@ bool BlockBuilder::try_add(const EntryView& entry, std::size_t size_max) {
   const std::size_t count = entries_.size() + 1;
   std::size_t prefix = entry.key.size();
   if (count > 1) {
-    const char* first = bytes_.data();
+    const char* first = bytes_.get();
     prefix = prefix_size_;
     if (entry.key.size() < prefix || std::memcmp(first, entry.key.data(), prefix) != 0) {
       prefix = shared_prefix_size({first, prefix}, entry.key);
@@ -195,19 +195,13 @@ bool BlockBuilder::try_add(const EntryView& entry, std::size_t size_max) {
       field_size_ + varint_size(entry.key.size()) +
       varint_size(entry_tag(entry.value.size(), entry.sequence, entry.kind)) +
       (entry.sequence == 0 ? 0 : varint_size(entry.sequence));
-  const std::size_t staged = bytes_.size() + entry.key.size() + entry.value.size();
+  const std::size_t staged = bytes_size_ + entry.key.size() + entry.value.size();
   // Heads take over up to 4 bytes of each suffix; at least as many as of the shortest key's.
   const std::size_t key_size_min = std::min(key_size_min_, entry.key.size());
   const std::size_t in_heads = count * std::min(kHeadSize, key_size_min - prefix);
   const std::size_t size = block_size(prefix, count, fields + staged - count * prefix - in_heads);
   if (count > 1 && size > size_max) return false;
-  entries_.push_back({.offset = bytes_.size(),
-                      .key_size = static_cast<std::uint32_t>(entry.key.size()),
-                      .value_size = static_cast<std::uint32_t>(entry.value.size()),
-                      .sequence = entry.sequence,
-                      .kind = entry.kind});
-  bytes_.append(entry.key);
-  bytes_.append(entry.value);
+  stage(entry);
   prefix_size_ = prefix;
   key_size_min_ = key_size_min;
   field_size_ = fields;
@@ -230,31 +224,42 @@ std::size_t BlockBuilder::encoded_entries_size() const noexcept {
   return size;
 }
 
-void BlockBuilder::encode(std::string& to) {
-  VARVE_CHECK(!entries_.empty());
-  const std::size_t size = block_size(prefix_size_, entries_.size(), encoded_entries_size());
-  const std::size_t begin = to.size();
-  to.resize(begin + size);  // Zeros, the padding among them.
-  char* const data = to.data() + begin;
-  store_le(data + 8, static_cast<std::uint32_t>(size / kBlockUnit));
-  store_le(data + 12, static_cast<std::uint32_t>(entries_.size()));
-  store_le(data + 16, static_cast<std::uint32_t>(prefix_size_));
-  std::memcpy(data + kBlockHeaderSize, bytes_.data(), prefix_size_);
-  const std::size_t width = position_size(size);
+void BlockBuilder::stage(const EntryView& entry) {
+  const std::size_t size = bytes_size_ + entry.key.size() + entry.value.size();
+  if (size > bytes_capacity_) [[unlikely]] {
+    const std::size_t capacity = std::max<std::size_t>(2 * size, std::size_t{8} << 10);
+    auto larger = std::make_unique_for_overwrite<char[]>(capacity);
+    if (bytes_size_ != 0) std::memcpy(larger.get(), bytes_.get(), bytes_size_);
+    bytes_ = std::move(larger);
+    bytes_capacity_ = capacity;
+  }
+  entries_.push_back({.offset = bytes_size_,
+                      .key_size = static_cast<std::uint32_t>(entry.key.size()),
+                      .value_size = static_cast<std::uint32_t>(entry.value.size()),
+                      .sequence = entry.sequence,
+                      .kind = entry.kind});
+  char* const to = bytes_.get() + bytes_size_;
+  if (!entry.key.empty()) std::memcpy(to, entry.key.data(), entry.key.size());
+  if (!entry.value.empty()) {
+    std::memcpy(to + entry.key.size(), entry.value.data(), entry.value.size());
+  }
+  bytes_size_ = size;
+}
+
+// Writes everything behind the prefix; returns the end of the last entry.
+template <typename Position>
+char* BlockBuilder::encode_tables(char* data) const noexcept {
   char* head = data + kBlockHeaderSize + round_up(prefix_size_, 4);
   char* position = head + key_heads_size(entries_.size());
-  std::memset(head, 0xFF, static_cast<std::size_t>(position - head));
-  char* at = position + width * entries_.size();
+  char* at = position + sizeof(Position) * entries_.size();
+  char* const heads_end = head + kHeadSize * entries_.size();
+  std::memset(heads_end, 0xFF, static_cast<std::size_t>(position - heads_end));
   for (const Staged& entry : entries_) {
     const std::string_view suffix = key(entry).substr(prefix_size_);
     store_le(head, key_head(suffix));
-    head += 4;
-    if (width == 2) {
-      store_le(position, static_cast<std::uint16_t>(at - data));
-    } else {
-      store_le(position, static_cast<std::uint64_t>(at - data));
-    }
-    position += width;
+    head += kHeadSize;
+    store_le(position, static_cast<Position>(at - data));
+    position += sizeof(Position);
     at = store_varint(at, suffix.size());
     at = store_varint(at, entry_tag(entry.value_size, entry.sequence, entry.kind));
     if (entry.sequence != 0) at = store_varint(at, entry.sequence);
@@ -263,10 +268,41 @@ void BlockBuilder::encode(std::string& to) {
     std::memcpy(at, suffix.data() + suffix.size() - rest, rest + entry.value_size);
     at += rest + entry.value_size;
   }
-  if (bytes_.capacity() > kKeptCapacityMax) std::string().swap(bytes_);
-  bytes_.clear();
+  return at;
+}
+
+std::size_t BlockBuilder::encode(char* to) {
+  VARVE_CHECK(!entries_.empty());
+  // Only a block that may be large must know its size before it knows its entries' positions.
+  const bool narrow =
+      size_ <= kNarrowBlockSizeMax ||
+      block_size(prefix_size_, entries_.size(), encoded_entries_size()) <= kNarrowBlockSizeMax;
+  std::memset(to, 0, kBlockHeaderSize);
+  std::memcpy(to + kBlockHeaderSize, bytes_.get(), prefix_size_);
+  std::memset(to + kBlockHeaderSize + prefix_size_, 0, round_up(prefix_size_, 4) - prefix_size_);
+  char* const end = narrow ? encode_tables<std::uint16_t>(to) : encode_tables<std::uint64_t>(to);
+  const std::size_t size = round_up(static_cast<std::size_t>(end - to), kBlockUnit);
+  std::memset(end, 0, static_cast<std::size_t>(to + size - end));
+  store_le(to + 8, static_cast<std::uint32_t>(size / kBlockUnit));
+  store_le(to + 12, static_cast<std::uint32_t>(entries_.size()));
+  store_le(to + 16, static_cast<std::uint32_t>(prefix_size_));
+  forget();
+  return size;
+}
+
+void BlockBuilder::encode(std::string& to) {
+  const std::size_t begin = to.size();
+  to.resize(begin + size_);
+  to.resize(begin + encode(to.data() + begin));
+}
+
+void BlockBuilder::forget() noexcept {
+  if (bytes_capacity_ > kKeptCapacityMax) {
+    bytes_.reset();
+    bytes_capacity_ = 0;
+  }
   entries_.clear();
-  prefix_size_ = field_size_ = size_ = 0;
+  bytes_size_ = prefix_size_ = field_size_ = size_ = 0;
   key_size_min_ = kKeySizeMax;
 }
 

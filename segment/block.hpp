@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -169,10 +170,12 @@ class BlockBuilder {
   [[nodiscard]] std::string_view first_key() const noexcept { return key(entries_.front()); }
   [[nodiscard]] std::string_view last_key() const noexcept { return key(entries_.back()); }
   [[nodiscard]] Sequence last_sequence() const noexcept { return entries_.back().sequence; }
-  // Bytes that encode() will append, or a few more.
+  // Bytes that encode() will write, or a few more.
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
-  // Appends the block, without its checksum, and forgets the entries. Requires: !empty().
-  void encode(std::string& to);
+  // Writes the block, without its checksum, to where size() bytes have room; returns its size and
+  // forgets the entries. Requires: !empty().
+  std::size_t encode(char* to);
+  void encode(std::string& to);  // Appends it.
 
  private:
   struct Staged {
@@ -183,11 +186,16 @@ class BlockBuilder {
     Kind kind;
   };
   [[nodiscard]] std::string_view key(const Staged& entry) const noexcept {
-    return {bytes_.data() + entry.offset, entry.key_size};
+    return {bytes_.get() + entry.offset, entry.key_size};
   }
   [[nodiscard]] std::size_t encoded_entries_size() const noexcept;
+  template <typename Position>
+  char* encode_tables(char* data) const noexcept;
+  void stage(const EntryView& entry);
+  void forget() noexcept;
 
-  std::string bytes_;
+  std::unique_ptr<char[]> bytes_;  // Keys and values, one after the other.
+  std::size_t bytes_size_ = 0, bytes_capacity_ = 0;
   std::vector<Staged> entries_;
   std::size_t prefix_size_ = 0;
   std::size_t key_size_min_ = kKeySizeMax;

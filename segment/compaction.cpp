@@ -13,31 +13,56 @@ PruningSource::PruningSource(const std::vector<std::shared_ptr<const Delta>>& de
                              std::string_view lower, std::string_view upper)
     : rules_(std::move(rules)), upper_(upper) {
   VARVE_CHECK(rules_.range_tombstones != nullptr);
-  std::vector<std::unique_ptr<EntrySource>> sources;
   for (const auto& delta : deltas) {
-    sources.push_back(delta->cursor());
+    source_.add(*delta);
     run_last_sequences_.push_back(kSequenceMax);
   }
   for (const RunLayer& layer : runs) {
-    sources.push_back(layer.run->cursor());
+    source_.add(*layer.run);
     run_last_sequences_.push_back(layer.record.last_sequence);
   }
-  source_ = std::make_unique<MergingSource>(std::move(sources));
-  source_->seek(lower);
-  load_group();
+  source_.seek(lower);
+  newest_only_ = rules_.snapshots.empty() && rules_.range_tombstones->empty();
+  if (newest_only_) {
+    group_.resize(1);
+    load_newest();
+  } else {
+    load_group();
+  }
 }
 
 void PruningSource::next() {
+  if (newest_only_) {
+    source_.next();
+    load_newest();
+    return;
+  }
   if (++at_ < group_.size()) return;
   load_group();
+}
+
+// Shows the source's entry in place, unless it is an older version of the key shown last.
+void PruningSource::load_newest() {
+  for (; source_.valid(); source_.next()) {
+    const EntryView& entry = source_.entry();
+    if (started_ && equal_keys(entry.key, newest_key_.view())) continue;
+    if (!upper_.empty() && compare_keys(entry.key, upper_) >= 0) break;
+    newest_key_.assign(entry.key);
+    started_ = true;
+    if (rules_.bottom && entry.kind == Kind::Tombstone) continue;
+    group_[0].entry = entry;
+    group_[0].entry.sequence = 0;
+    return;
+  }
+  group_.clear();
 }
 
 void PruningSource::load_group() {
   at_ = 0;
   do {
     group_.clear();
-    if (!source_->valid()) return;
-    if (!upper_.empty() && source_->entry().key >= upper_) return;
+    if (!source_.valid()) return;
+    if (!upper_.empty() && source_.entry().key >= upper_) return;
     read_versions();
     prune();
   } while (group_.empty());
@@ -45,21 +70,21 @@ void PruningSource::load_group() {
 
 // Reads all versions of the next key, and leaves the source behind them.
 void PruningSource::read_versions() {
-  key_.assign(source_->entry().key);
+  key_.assign(source_.entry().key);
   values_.clear();
   Sequence newer = kSequenceMax;
-  while (source_->valid() && source_->entry().key == key_) {
-    const EntryView& entry = source_->entry();
-    const Sequence last = run_last_sequences_[source_->current()];
+  while (source_.valid() && source_.entry().key == key_) {
+    const EntryView& entry = source_.entry();
+    const Sequence last = run_last_sequences_[source_.current()];
     const Sequence effective = entry.sequence != 0 ? entry.sequence : last;
     Version version{entry, effective, std::min(newer, first_erasure_after(effective))};
     version.entry.key = key_;
     newer = entry.sequence;  // 0 (old for everybody) hides all that is older.
-    if (!source_->values_are_stable()) values_.emplace_back(entry.value);
+    if (!source_.values_are_stable()) values_.emplace_back(entry.value);
     group_.push_back(version);
-    source_->next();
+    source_.next();
   }
-  if (!source_->values_are_stable()) {
+  if (!source_.values_are_stable()) {
     for (std::size_t i = 0; i < group_.size(); ++i) group_[i].entry.value = values_[i];
   }
 }

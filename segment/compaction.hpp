@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "segment/key_bytes.hpp"
 #include "segment/merge.hpp"
 #include "segment/view.hpp"
 #include "varve/options.hpp"
@@ -51,6 +52,7 @@ class PruningSource {
     Sequence effective = 0;
     Sequence ceiling = 0;  // kSequenceMax: visible today.
   };
+  void load_newest();
   void load_group();
   void read_versions();
   void prune();
@@ -62,7 +64,11 @@ class PruningSource {
   MergeRules rules_;
   std::string upper_;
   std::vector<Sequence> run_last_sequences_;  // By source; kSequenceMax for a delta.
-  std::unique_ptr<MergingSource> source_;
+  MergingSource source_;
+  // Nothing but the newest version of each key is visible to anybody: no need to collect groups.
+  bool newest_only_ = false;
+  bool started_ = false;  // newest_only_: newest_key_ is set.
+  SavedKey newest_key_;
   std::string key_;                  // Of the group.
   std::vector<std::string> values_;  // Copies, where the source's values do not last.
   std::vector<Version> group_;

@@ -56,6 +56,12 @@ std::size_t free_count(const void* list, std::size_t limit) noexcept {
   return count;
 }
 
+// What all keys between two separators begin with; null: there is none on that side.
+std::size_t shared_prefix_size(const Record* lower, const Record* upper) noexcept {
+  if (lower == nullptr || upper == nullptr) return 0;
+  return delta_detail::common_prefix(lower->key(), upper->key(), Leaf::kPrefixSizeMax);
+}
+
 template <typename T>
 void add_relaxed(std::atomic<T>& counter, T amount) noexcept {  // By the only writer.
   counter.store(counter.load(std::memory_order_relaxed) + amount, std::memory_order_release);
@@ -76,6 +82,12 @@ struct Delta::Path {
   DirectoryNode* inner;
   std::size_t inner_index;
   Leaf* leaf;
+  [[nodiscard]] const Record* before() const noexcept {
+    return delta_detail::separator_before(*root, root_index, *inner, inner_index);
+  }
+  [[nodiscard]] const Record* behind() const noexcept {
+    return delta_detail::separator_behind(*root, root_index, *inner, inner_index);
+  }
 };
 
 // What takes the place of a full leaf. Either side may be the old leaf itself.
@@ -94,12 +106,22 @@ Sequence Delta::first_sequence() const noexcept {
 }
 
 FoundEntry Delta::find(std::string_view key, std::uint64_t hash, Sequence at) const noexcept {
+  return find_in(locate(key), key, hash, at);
+}
+
+const Leaf* Delta::locate(std::string_view key) const noexcept {
   const DirectoryNode* const root = root_.load(std::memory_order_acquire);
-  if (root == nullptr) return {};
+  if (root == nullptr) return nullptr;
   const auto* const inner =
       static_cast<const DirectoryNode*>(root->child(root->find_child(key, Side::Right)));
-  const auto* const leaf =
-      static_cast<const Leaf*>(inner->child(inner->find_child(key, Side::Right)));
+  const void* const leaf = inner->child(inner->find_child(key, Side::Right));
+  __builtin_prefetch(leaf);
+  return static_cast<const Leaf*>(leaf);
+}
+
+FoundEntry Delta::find_in(const Leaf* leaf, std::string_view key, std::uint64_t hash,
+                          Sequence at) const noexcept {
+  if (leaf == nullptr) return {};
   const std::uint64_t matches = leaf->fingerprints().matches(delta_detail::fingerprint_of(hash));
   const std::size_t slot = leaf->find_among(matches, key);
   if (slot == kLeafCapacity) return {};
@@ -142,7 +164,8 @@ void Delta::insert(std::string_view key, std::uint64_t hash, Kind kind, std::str
     addition.fields.older = keep ? present : present->older();
     path.leaf->replace(slot, make_record(addition));
   } else if (const std::size_t count = fingerprints.count(); count < kLeafCapacity) {
-    path.leaf->append(count, addition.fingerprint, make_record(addition));
+    path.leaf->append(count, addition.fingerprint, Leaf::head_of(key, fingerprints.prefix_size()),
+                      make_record(addition));
   } else {
     insert_by_split(addition, path);
   }
@@ -161,8 +184,8 @@ void Delta::insert_first(const Addition& addition) {
     base_sequence_ = base_before;
     throw;
   }
-  Leaf* const leaf = take_leaf();
-  leaf->append(0, addition.fingerprint, record);
+  Leaf* const leaf = take_leaf(0);
+  leaf->append(0, addition.fingerprint, Leaf::head_of(addition.fields.key, 0), record);
   DirectoryNode* const inner = take_node(1);
   inner->become_parent_of(leaf);
   DirectoryNode* const root = take_node(1);
@@ -194,40 +217,38 @@ void Delta::insert_by_split(const Addition& addition, const Path& path) {
                          return records[slot]->key() < key;
                        }) -
       order.begin());
-  if (rank == kLeafCapacity) {
-    // Ascending keys: the full leaf stays as it is.
-    Leaf* const right = take_leaf();
-    right->append(0, addition.fingerprint, record);
-    replace_leaf(path, {.left = path.leaf, .separator = record, .right = right});
-    return;
-  }
-  if (rank == 0) {  // Descending keys, likewise.
-    Leaf* const left = take_leaf();
-    left->append(0, addition.fingerprint, record);
-    replace_leaf(path, {.left = left, .separator = records[order[0]], .right = path.leaf});
-    return;
-  }
   // A key next to the one that came last: an ascending or descending stream among others. Cut
   // there, so that what the stream has filled stays full; otherwise in the middle.
   constexpr std::size_t kLastSlot = kLeafCapacity - 1;
-  const bool ascending = order[rank - 1] == kLastSlot;
-  const bool descending = order[rank] == kLastSlot;
-  const std::size_t cut = ascending || descending ? rank : kLeafCapacity / 2;
-  const bool goes_left = rank < cut || (rank == cut && !ascending);
+  const bool ascending = rank > 0 && order[rank - 1] == kLastSlot;
+  const bool descending = rank < kLeafCapacity && order[rank] == kLastSlot;
+  const bool at_edge = rank == 0 || rank == kLeafCapacity;
+  const std::size_t cut = at_edge || ascending || descending ? rank : kLeafCapacity / 2;
+  const bool goes_right = rank > cut || (rank == cut && rank != 0 && (ascending || at_edge));
+  const Record* const separator = rank == cut && goes_right ? record : records[order[cut]];
+
   const Leaf::Fingerprints fingerprints = path.leaf->fingerprints();
-  Leaf* const left = take_leaf();
-  Leaf* const right = take_leaf();
-  for (std::size_t i = 0; i < cut; ++i) {
-    left->append(i, fingerprints.at(order[i]), records[order[i]]);
-  }
-  for (std::size_t i = cut; i < kLeafCapacity; ++i) {
-    right->append(i - cut, fingerprints.at(order[i]), records[order[i]]);
-  }
-  (goes_left ? left : right)
-      ->append(goes_left ? cut : kLeafCapacity - cut, addition.fingerprint, record);
-  const Record* const separator = rank == cut && ascending ? record : records[order[cut]];
+  const auto make_leaf = [&](const Record* lower, const Record* upper, std::size_t begin,
+                             std::size_t end, bool takes_new) {
+    const std::size_t prefix_size = shared_prefix_size(lower, upper);
+    Leaf* const leaf = take_leaf(prefix_size);
+    for (std::size_t i = begin; i < end; ++i) {
+      leaf->append(i - begin, fingerprints.at(order[i]),
+                   Leaf::head_of(records[order[i]]->key(), prefix_size), records[order[i]]);
+    }
+    if (takes_new) {
+      leaf->append(end - begin, addition.fingerprint,
+                   Leaf::head_of(addition.fields.key, prefix_size), record);
+    }
+    return leaf;
+  };
+  // Behind or before all keys of the leaf: with ascending or descending keys it stays as it is.
+  Leaf* const left =
+      cut == kLeafCapacity ? path.leaf : make_leaf(path.before(), separator, 0, cut, !goes_right);
+  Leaf* const right =
+      cut == 0 ? path.leaf : make_leaf(separator, path.behind(), cut, kLeafCapacity, goes_right);
   replace_leaf(path, {.left = left, .separator = separator, .right = right});
-  retire(path.leaf);
+  if (left != path.leaf && right != path.leaf) retire(path.leaf);
 }
 
 // Requires: the nodes are reserved.
@@ -279,7 +300,7 @@ const Record* Delta::make_record(const Addition& addition) {
 
 void Delta::reserve_leaves(std::size_t count) {
   for (std::size_t have = free_count(free_leaves_, count); have < count; ++have) {
-    push_free(free_leaves_, arena_.allocate(sizeof(Leaf), alignof(Leaf)), sizeof(Leaf));
+    push_free(free_leaves_, arena_.allocate(sizeof(Leaf), Leaf::kAlignment), sizeof(Leaf));
   }
 }
 
@@ -298,8 +319,8 @@ void Delta::reserve_nodes(std::initializer_list<std::size_t> capacities) {
   }
 }
 
-Leaf* Delta::take_leaf() noexcept {
-  return new (pop_free(free_leaves_, sizeof(Leaf))) Leaf;
+Leaf* Delta::take_leaf(std::size_t prefix_size) noexcept {
+  return new (pop_free(free_leaves_, sizeof(Leaf))) Leaf(prefix_size);
 }
 
 DirectoryNode* Delta::take_node(std::size_t capacity) noexcept {

@@ -23,10 +23,11 @@ class DeltaCursor;
 
 // A segment's newest writes in memory, ordered without a sort.
 //
-// A two-level directory of separators leads to leaves of up to 64 keys in order of arrival, found
-// by a one-byte fingerprint of the key's hash; only a scan sorts a leaf, into the cursor. A full
-// leaf is replaced, with the inner directory node above it, by two. Versions of a key are a chain,
-// newest first; records stay where they are until the delta dies.
+// A two-level directory of separators leads to leaves of up to 62 keys in order of arrival, found
+// by a one-byte fingerprint of the key's hash; only a scan sorts a leaf, into the cursor, and a
+// short one no more of it than it shows. A full leaf is replaced, with the inner directory node
+// above it, by two. Versions of a key are a chain, newest first; records stay where they are until
+// the delta dies.
 //
 // Thread-safety: insert() by one writer at a time; find() and cursors by any number of readers
 // beside it, without locks (with ReaderMode::Concurrent; Alone recycles nodes at once and needs
@@ -50,6 +51,11 @@ class Delta {
   // The newest version with a sequence <= `at`; the value lives as long as the delta.
   [[nodiscard]] FoundEntry find(std::string_view key, std::uint64_t hash,
                                 Sequence at) const noexcept;
+  // The two halves of find(): goes to the leaf that may have the key, and fetches it; looks there.
+  // Null: the delta is empty. Between them, this delta must not be written to by the same thread.
+  [[nodiscard]] const delta_detail::Leaf* locate(std::string_view key) const noexcept;
+  [[nodiscard]] FoundEntry find_in(const delta_detail::Leaf* leaf, std::string_view key,
+                                   std::uint64_t hash, Sequence at) const noexcept;
   // Values are stable, keys too. Stays valid while the writer goes on: it copies one leaf at a time
   // when it comes there, so it shows at least what was there at its last seek. The delta must
   // outlive it.
@@ -85,7 +91,7 @@ class Delta {
   const delta_detail::Record* make_record(const Addition& addition);
   void reserve_leaves(std::size_t count);
   void reserve_nodes(std::initializer_list<std::size_t> capacities);
-  delta_detail::Leaf* take_leaf() noexcept;
+  delta_detail::Leaf* take_leaf(std::size_t prefix_size) noexcept;
   delta_detail::DirectoryNode* take_node(std::size_t capacity) noexcept;
   void retire(delta_detail::Leaf* leaf) noexcept;
   void retire(delta_detail::DirectoryNode* node) noexcept;

@@ -2,6 +2,7 @@
 #include "segment/delta_cursor.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace varve::segment::delta_detail {
 
@@ -16,26 +17,99 @@ void DeltaCursor::show(const Record* record) noexcept {
 
 void DeltaCursor::load(const DirectoryNode& root, std::size_t root_index,
                        const DirectoryNode& inner, std::size_t inner_index) noexcept {
-  lower_ = inner_index > 0  ? inner.separator(inner_index - 1)
-           : root_index > 0 ? root.separator(root_index - 1)
-                            : nullptr;
-  upper_ = inner_index + 1 < inner.count() ? inner.separator(inner_index)
-           : root_index + 1 < root.count() ? root.separator(root_index)
-                                           : nullptr;
+  lower_ = separator_before(root, root_index, inner, inner_index);
+  upper_ = separator_behind(root, root_index, inner, inner_index);
   const auto* const leaf = static_cast<const Leaf*>(inner.child(inner_index));
-  count_ = leaf->fingerprints().count();
-  std::array<const Record*, kLeafCapacity> records;
+  leaf->prefetch();
+  const Leaf::Fingerprints fingerprints = leaf->fingerprints();
+  count_ = fingerprints.count();
+  prefix_size_ = fingerprints.prefix_size();
   for (std::size_t i = 0; i < count_; ++i) {
-    records[i] = leaf->record(i);
-    __builtin_prefetch(records[i]);
-    __builtin_prefetch(reinterpret_cast<const char*>(records[i]) + 64);
+    values_[i] = std::uint64_t{leaf->head(i)} << kSlotBits | i;
+    slots_[i] = leaf->record(i);
   }
-  if (inner_index + 1 < inner.count()) {
+  if (selected_count_ >= kSelectedMax && inner_index + 1 < inner.count()) {
     static_cast<const Leaf*>(inner.child(inner_index + 1))->prefetch();
   }
+}
+
+// Puts the records below `key` in front and returns how many they are.
+std::size_t DeltaCursor::split_at(std::string_view key) noexcept {
+  const std::uint64_t wanted = Leaf::head_of(key, prefix_size_);
+  std::array<std::uint64_t, kLeafCapacity> split;
+  std::size_t front = 0, back = count_, tie_count = 0;
+  for (std::size_t i = 0; i < count_; ++i) {
+    const std::uint64_t value = values_[i], head = value >> kSlotBits;
+    bool below = head < wanted;
+    if (head == wanted) [[unlikely]] {
+      if (++tie_count > kTiesMax) return lower_bound(key);
+      below = record_of(value)->key() < key;
+    }
+    split[below ? front : back - 1] = value;
+    front += below ? 1 : 0;
+    back -= below ? 0 : 1;
+  }
+  std::copy_n(split.begin(), count_, values_.begin());
+  ordered_begin_ = ordered_end_ = front;
+  return front;
+}
+
+std::size_t DeltaCursor::lower_bound(std::string_view key) noexcept {
+  order_all();
+  const auto* const begin = values_.data();
+  return static_cast<std::size_t>(
+      std::lower_bound(begin, begin + count_, key,
+                       [this](std::uint64_t value, std::string_view wanted) {
+                         return record_of(value)->key() < wanted;
+                       }) -
+      begin);
+}
+
+void DeltaCursor::order_all() noexcept {
+  for (std::size_t i = 0; i < count_; ++i) {
+    __builtin_prefetch(slots_[i]);
+    __builtin_prefetch(reinterpret_cast<const char*>(slots_[i]) + 64);
+  }
   std::array<std::uint8_t, kLeafCapacity> order;
-  sort_records(records.data(), count_, order.data());
-  for (std::size_t i = 0; i < count_; ++i) records_[i] = records[order[i]];
+  sort_records(slots_.data(), count_, order.data());
+  std::copy_n(order.begin(), count_, values_.begin());  // Heads have done their work.
+  ordered_begin_ = 0;
+  ordered_end_ = count_;
+  selected_count_ = kSelectedMax;
+}
+
+// The position of the smallest (First) or greatest record among positions [begin, end).
+template <DeltaCursor::Edge edge>
+std::size_t DeltaCursor::select(std::size_t begin, std::size_t end) const noexcept {
+  std::size_t best = begin;
+  for (std::size_t i = begin + 1; i < end; ++i) {
+    const std::uint64_t head = values_[i] >> kSlotBits, best_head = values_[best] >> kSlotBits;
+    bool less = head < best_head;
+    if (head == best_head) [[unlikely]] {
+      less = record_of(values_[i])->key() < record_of(values_[best])->key();
+    }
+    best = less == (edge == Edge::First) ? i : best;
+  }
+  return best;
+}
+
+// Puts the right record at `position`.
+void DeltaCursor::order(std::size_t position) noexcept {
+  if (position >= ordered_begin_ && position < ordered_end_) [[likely]]
+    return;
+  if (selected_count_ == kSelectedMax) {
+    order_all();
+  } else if (position == ordered_end_) {
+    std::swap(values_[position], values_[select<Edge::First>(position, count_)]);
+    ++ordered_end_;
+    ++selected_count_;
+  } else if (position + 1 == ordered_begin_) {
+    std::swap(values_[position], values_[select<Edge::Last>(0, ordered_begin_)]);
+    --ordered_begin_;
+    ++selected_count_;
+  } else {
+    order_all();
+  }
 }
 
 bool DeltaCursor::load_leaf_of(std::string_view key, Side side) {
@@ -56,25 +130,18 @@ bool DeltaCursor::load_leaf_at(Edge edge) {
   return true;
 }
 
-std::size_t DeltaCursor::lower_bound(std::string_view key) const noexcept {
-  const auto* const begin = records_.data();
-  return static_cast<std::size_t>(
-      std::lower_bound(
-          begin, begin + count_, key,
-          [](const Record* record, std::string_view wanted) { return record->key() < wanted; }) -
-      begin);
-}
-
 void DeltaCursor::go_to_newest(std::size_t position) noexcept {
   newer_.clear();
+  order(position);
   position_ = position;
-  show(records_[position]);
+  show(record_of(values_[position]));
 }
 
 void DeltaCursor::go_to_oldest(std::size_t position) {
   newer_.clear();
   valid_ = false;  // Until it is known that newer_ has room.
-  const Record* record = records_[position];
+  order(position);
+  const Record* record = record_of(values_[position]);
   while (const Record* const older = record->older()) {
     newer_.push_back(record);
     record = older;
@@ -89,6 +156,7 @@ void DeltaCursor::go_to_next_leaf() {
     return;
   }
   load_leaf_of(upper_->key(), Side::Right);
+  ordered_begin_ = ordered_end_ = 0;
   go_to_newest(0);
 }
 
@@ -98,23 +166,29 @@ void DeltaCursor::go_to_previous_leaf() {
     return;
   }
   load_leaf_of(lower_->key(), Side::Left);
+  ordered_begin_ = ordered_end_ = count_;
   go_to_oldest(count_ - 1);
 }
 
 void DeltaCursor::seek_to_first() {
   valid_ = false;
-  if (load_leaf_at(Edge::First)) go_to_newest(0);
+  if (!load_leaf_at(Edge::First)) return;
+  order_all();
+  go_to_newest(0);
 }
 
 void DeltaCursor::seek_to_last() {
   valid_ = false;
-  if (load_leaf_at(Edge::Last)) go_to_oldest(count_ - 1);
+  if (!load_leaf_at(Edge::Last)) return;
+  order_all();
+  go_to_oldest(count_ - 1);
 }
 
 void DeltaCursor::seek(std::string_view key) {
   valid_ = false;
+  selected_count_ = 0;
   if (!load_leaf_of(key, Side::Right)) return;
-  const std::size_t position = lower_bound(key);
+  const std::size_t position = split_at(key);
   if (position < count_) {
     go_to_newest(position);
   } else {
@@ -124,8 +198,9 @@ void DeltaCursor::seek(std::string_view key) {
 
 void DeltaCursor::seek_before(std::string_view key) {
   valid_ = false;
+  selected_count_ = 0;
   if (!load_leaf_of(key, Side::Left)) return;
-  const std::size_t position = lower_bound(key);
+  const std::size_t position = split_at(key);
   if (position > 0) {
     go_to_oldest(position - 1);
   } else {
@@ -145,10 +220,11 @@ void DeltaCursor::next() {
 }
 
 void DeltaCursor::prev() {
-  if (at_ != records_[position_]) {
+  const Record* const newest = record_of(values_[position_]);
+  if (at_ != newest) {
     if (newer_.empty()) {
       valid_ = false;
-      for (const Record* record = records_[position_]; record != at_; record = record->older()) {
+      for (const Record* record = newest; record != at_; record = record->older()) {
         newer_.push_back(record);
       }
     }

@@ -15,11 +15,16 @@ namespace varve::segment::delta_detail {
 
 // A position in a delta.
 //
-// Holds the records of one leaf, sorted, and the separators around it; the next leaf is found by
-// its separator. Records outlive the cursor and separators are never taken back, so it needs no
+// Holds the records of one leaf and the separators around it; the next leaf is found by its
+// separator. Records outlive the cursor and separators are never taken back, so it needs no
 // pointer into a node between two moves, and the writer may split and recycle nodes as it likes.
 //
-// Invariant: while valid, at_ is records_[position_] or an older version of it.
+// A leaf is ordered as far as it is needed: after a seek the next few records are selected by
+// their heads one by one, and whoever goes on gets a sorted leaf.
+//
+// Invariant: values_[0, count_) name the leaf's slots, each once; those at positions
+// [ordered_begin_, ordered_end_) are in order, those in front are smaller, those behind greater.
+// While valid, at_ is the record at position_ or an older version of it.
 // Errors: std::bad_alloc from prev() among more than one version of a key; seek again then.
 class DeltaCursor final : public EntrySource {
  public:
@@ -35,11 +40,23 @@ class DeltaCursor final : public EntrySource {
 
  private:
   enum class Edge : std::uint8_t { First, Last };
+  static constexpr unsigned kSlotBits = 6;
+  // Selecting a record costs one pass over the heads, sorting touches every record.
+  static constexpr std::size_t kSelectedMax = 8;
+  static constexpr std::size_t kTiesMax = 8;
   bool load_leaf_of(std::string_view key, Side side);  // False: the delta is empty.
   bool load_leaf_at(Edge edge);
   void load(const DirectoryNode& root, std::size_t root_index, const DirectoryNode& inner,
             std::size_t inner_index) noexcept;
-  [[nodiscard]] std::size_t lower_bound(std::string_view key) const noexcept;
+  [[nodiscard]] std::size_t split_at(std::string_view key) noexcept;
+  [[nodiscard]] std::size_t lower_bound(std::string_view key) noexcept;
+  void order(std::size_t position) noexcept;
+  void order_all() noexcept;
+  template <Edge edge>
+  [[nodiscard]] std::size_t select(std::size_t begin, std::size_t end) const noexcept;
+  [[nodiscard]] const Record* record_of(std::uint64_t value) const noexcept {
+    return slots_[value & ((1U << kSlotBits) - 1)];
+  }
   void go_to_newest(std::size_t position) noexcept;
   void go_to_oldest(std::size_t position);
   void go_to_next_leaf();
@@ -52,7 +69,11 @@ class DeltaCursor final : public EntrySource {
   std::size_t count_ = 0;
   const Record* lower_ = nullptr;  // The leaf's own separator; null in the first leaf.
   const Record* upper_ = nullptr;  // The next leaf's; null in the last.
-  std::array<const Record*, kLeafCapacity> records_;
+  std::size_t prefix_size_ = 0;
+  std::size_t ordered_begin_ = 0, ordered_end_ = 0;
+  std::size_t selected_count_ = 0;                   // Since the last seek.
+  std::array<std::uint64_t, kLeafCapacity> values_;  // By position: head << kSlotBits | slot.
+  std::array<const Record*, kLeafCapacity> slots_;
   std::vector<const Record*> newer_;  // The versions before at_, newest first, or nothing.
 };
 

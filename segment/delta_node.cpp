@@ -11,7 +11,8 @@ namespace varve::segment::delta_detail {
 
 namespace {
 
-constexpr std::uint64_t kIndexMask = kLeafCapacity - 1;
+constexpr std::uint64_t kIndexMask = 63;
+static_assert(kLeafCapacity <= kIndexMask + 1);
 
 // Merges two sorted runs without a branch that depends on the data.
 void merge_runs(const std::uint64_t* from, std::size_t left_size, std::size_t size,

@@ -22,7 +22,7 @@
 // A separator is never taken back, so the range between two of them can only be cut further.
 namespace varve::segment::delta_detail {
 
-inline constexpr std::size_t kLeafCapacity = 64;
+inline constexpr std::size_t kLeafCapacity = 62;
 inline constexpr std::size_t kInnerCapacity = 32;  // Children of an inner node.
 
 // Bit i: byte i of `words` (byte i % 8 of word i / 8, low byte first) equals `byte`.
@@ -61,26 +61,47 @@ inline constexpr std::size_t kInnerCapacity = 32;  // Children of an inner node.
   return byte == 0 ? std::uint8_t{1} : byte;
 }
 
-// Up to 64 keys in order of arrival.
+// Up to 62 keys in order of arrival.
+//
+//   fingerprints[62], prefix size (2 bytes) | heads[62] | slots[62]
+//
+// All keys that can come here share a prefix, which the separators on both sides of a new leaf
+// have in common; heads are the 4 bytes behind it. A seek orders a leaf by its heads, so that it
+// touches the records that it shows and no others.
 //
 // Invariant: the slots with a fingerprint are [0, count); their records have different keys.
 // Thread-safety: one writer, any number of readers. A fingerprint is published with release after
-// its slot, so whoever sees the fingerprint sees the record; the number of fingerprints is the
-// count. They are words so that readers can load them while the writer adds one.
-class alignas(64) Leaf {
+// its slot and head, so whoever sees the fingerprint sees the record; the number of fingerprints is
+// the count. They are words so that readers can load them while the writer adds one.
+class Leaf {
  public:
+  static constexpr std::size_t kAlignment = 64;  // Fingerprints in one cache line.
+  static constexpr std::size_t kPrefixSizeMax = 0xFFFF;
+
   struct Fingerprints {
     std::array<std::uint64_t, 8> words;
     [[nodiscard]] std::uint64_t matches(std::uint8_t fingerprint) const noexcept {
-      return match_bytes(words, fingerprint);
+      return match_bytes(words, fingerprint) & kSlots;
     }
     [[nodiscard]] std::size_t count() const noexcept {
-      return static_cast<std::size_t>(std::countr_zero(match_bytes(words, 0)));
+      return static_cast<std::size_t>(std::countr_zero(match_bytes(words, 0) | ~kSlots));
     }
     [[nodiscard]] std::uint8_t at(std::size_t slot) const noexcept {
       return static_cast<std::uint8_t>(words[slot / 8] >> (8 * (slot % 8)));
     }
+    [[nodiscard]] std::size_t prefix_size() const noexcept {
+      return static_cast<std::size_t>(words[7] >> kPrefixShift);
+    }
   };
+  // Requires: prefix_size <= kPrefixSizeMax.
+  explicit Leaf(std::size_t prefix_size) noexcept {
+    words_[7].store(std::uint64_t{prefix_size} << kPrefixShift, std::memory_order_relaxed);
+  }
+  // What slots hold as the head of `key`.
+  [[nodiscard]] static std::uint32_t head_of(std::string_view key,
+                                             std::size_t prefix_size) noexcept {
+    return static_cast<std::uint32_t>(delta_detail::head_of(key, prefix_size) >> 32);
+  }
   [[nodiscard]] Fingerprints fingerprints() const noexcept {
     Fingerprints copy;
     for (std::size_t i = 0; i < copy.words.size(); ++i) {
@@ -91,6 +112,9 @@ class alignas(64) Leaf {
   [[nodiscard]] const Record* record(std::size_t slot) const noexcept {
     return slots_[slot].load(std::memory_order_acquire);
   }
+  [[nodiscard]] std::uint32_t head(std::size_t slot) const noexcept {
+    return heads_[slot].load(std::memory_order_relaxed);
+  }
   // The slot among `candidates` that holds `key`, kLeafCapacity when none does.
   [[nodiscard]] std::size_t find_among(std::uint64_t candidates,
                                        std::string_view key) const noexcept {
@@ -100,8 +124,10 @@ class alignas(64) Leaf {
     }
     return kLeafCapacity;
   }
-  // Requires: `slot` == count.
-  void append(std::size_t slot, std::uint8_t fingerprint, const Record* record) noexcept {
+  // Requires: `slot` == count; `head` is that of the record's key behind this leaf's prefix.
+  void append(std::size_t slot, std::uint8_t fingerprint, std::uint32_t head,
+              const Record* record) noexcept {
+    heads_[slot].store(head, std::memory_order_relaxed);
     slots_[slot].store(record, std::memory_order_release);
     std::atomic<std::uint64_t>& word = words_[slot / 8];
     word.store(
@@ -118,8 +144,12 @@ class alignas(64) Leaf {
   }
 
  private:
-  std::array<std::atomic<std::uint64_t>, kLeafCapacity / 8> words_{};
-  std::array<std::atomic<const Record*>, kLeafCapacity> slots_{};
+  static constexpr std::uint64_t kSlots = (std::uint64_t{1} << kLeafCapacity) - 1;
+  static constexpr unsigned kPrefixShift = 48;
+
+  std::array<std::atomic<std::uint64_t>, 8> words_{};
+  std::array<std::atomic<std::uint32_t>, kLeafCapacity> heads_;
+  std::array<std::atomic<const Record*>, kLeafCapacity> slots_;
 };
 
 // Sorts records with different keys: order[i] is the position of the i-th smallest.
@@ -188,5 +218,21 @@ class DirectoryNode {
   std::array<char, kInlinePrefixSize> prefix_{};  // The first bytes of the prefix.
 };
 static_assert(sizeof(DirectoryNode) == 64);
+
+// The separators in front of and behind a leaf; null at either end of the delta.
+[[nodiscard]] inline const Record* separator_before(const DirectoryNode& root,
+                                                    std::size_t root_index,
+                                                    const DirectoryNode& inner,
+                                                    std::size_t inner_index) noexcept {
+  if (inner_index > 0) return inner.separator(inner_index - 1);
+  return root_index > 0 ? root.separator(root_index - 1) : nullptr;
+}
+[[nodiscard]] inline const Record* separator_behind(const DirectoryNode& root,
+                                                    std::size_t root_index,
+                                                    const DirectoryNode& inner,
+                                                    std::size_t inner_index) noexcept {
+  if (inner_index + 1 < inner.count()) return inner.separator(inner_index);
+  return root_index + 1 < root.count() ? root.separator(root_index) : nullptr;
+}
 
 }  // namespace varve::segment::delta_detail

@@ -1,54 +1,77 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "segment/merge.hpp"
 
-#include <utility>
+#include <algorithm>
+#include <new>
+
+#include "segment/delta_cursor.hpp"
+#include "segment/run_blocks.hpp"
 
 namespace varve::segment {
 
-MergingSource::MergingSource(std::vector<std::unique_ptr<EntrySource>> newest_first)
-    : sources_(std::move(newest_first)) {
-  for (const auto& source : sources_) {
-    values_are_stable_ = values_are_stable_ && source->values_are_stable();
+template <typename Cursor, typename From>
+Cursor* MergingSource::make_cursor(const From& from) {
+  constexpr std::size_t kSourcesMin = 8;
+  if (sources_.size() == sources_.capacity()) {
+    sources_.reserve(std::max(kSourcesMin, 2 * sources_.size()));
   }
+  return new (arena_.allocate(sizeof(Cursor), alignof(Cursor))) Cursor(from);
+}
+
+void MergingSource::add(const Delta& delta) {
+  auto* const cursor = make_cursor<delta_detail::DeltaCursor>(delta);
+  sources_.push_back({.cursor = cursor, .run = nullptr});
+}
+
+void MergingSource::add(const Run& run) {
+  auto* const cursor = make_cursor<RunCursor>(run.blocks());
+  sources_.push_back({.cursor = cursor, .run = cursor});
+  values_are_stable_ = values_are_stable_ && cursor->values_are_stable();
+}
+
+void MergingSource::clear() noexcept {
+  for (const Source& source : sources_) source.cursor->~EntrySource();
+  sources_ = std::pmr::vector<Source>(&arena_);
+  arena_.release();
+  at_ = nullptr;
+  current_ = runner_up_ = kNone;
+  values_are_stable_ = true;
 }
 
 void MergingSource::seek_to_first() {
-  for (const auto& source : sources_) source->seek_to_first();
-  select<true>();
-}
-
-void MergingSource::seek(std::string_view key) {
-  for (const auto& source : sources_) source->seek(key);
+  for (const Source& source : sources_) source.cursor->seek_to_first();
   select<true>();
 }
 
 void MergingSource::seek_to_last() {
-  for (const auto& source : sources_) source->seek_to_last();
+  for (const Source& source : sources_) source.cursor->seek_to_last();
   select<false>();
+}
+
+// The blocks of all runs are asked for before the first is needed: then the number of runs hardly
+// shows in a seek.
+void MergingSource::locate(std::string_view key) {
+  for (Source& source : sources_) {
+    if (source.run != nullptr) source.block = source.run->locate(key);
+  }
+}
+
+void MergingSource::seek(std::string_view key) {
+  locate(key);
+  for (const Source& source : sources_) {
+    if (source.run != nullptr) {
+      source.run->seek_in(source.block, key);
+    } else {
+      source.cursor->seek(key);
+    }
+  }
+  select<true>();
 }
 
 void MergingSource::seek_before(std::string_view key) {
-  for (const auto& source : sources_) source->seek_before(key);
+  locate(key);
+  for (const Source& source : sources_) source.cursor->seek_before(key);
   select<false>();
-}
-
-void MergingSource::next() {
-  sources_[current_]->next();
-  after_step<true>();
-}
-
-void MergingSource::prev() {
-  sources_[current_]->prev();
-  after_step<false>();
-}
-
-// Of two valid sources: does `a` come first in the direction of travel? Equal keys: the newer
-// source (smaller index) first going forward, last going back.
-template <bool Forward>
-bool MergingSource::before(std::size_t a, std::size_t b) const noexcept {
-  const int order = sources_[a]->entry().key.compare(sources_[b]->entry().key);
-  if (order != 0) return Forward ? order < 0 : order > 0;
-  return Forward ? a < b : a > b;
 }
 
 template <bool Forward>
@@ -56,7 +79,7 @@ void MergingSource::select() noexcept {
   current_ = kNone;
   runner_up_ = kNone;
   for (std::size_t i = 0; i < sources_.size(); ++i) {
-    if (!sources_[i]->valid()) continue;
+    if (!sources_[i].cursor->valid()) continue;
     if (current_ == kNone || before<Forward>(i, current_)) {
       runner_up_ = current_;
       current_ = i;
@@ -64,23 +87,7 @@ void MergingSource::select() noexcept {
       runner_up_ = i;
     }
   }
-  show(current_);
-}
-
-template <bool Forward>
-void MergingSource::after_step() noexcept {
-  const bool still_first =
-      sources_[current_]->valid() && (runner_up_ == kNone || before<Forward>(current_, runner_up_));
-  if (still_first) {
-    entry_ = sources_[current_]->entry();
-    return;
-  }
-  select<Forward>();
-}
-
-void MergingSource::show(std::size_t index) noexcept {
-  valid_ = index != kNone;
-  if (valid_) entry_ = sources_[index]->entry();
+  at_ = current_ == kNone ? nullptr : sources_[current_].cursor;
 }
 
 }  // namespace varve::segment

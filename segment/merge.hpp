@@ -1,47 +1,111 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <cstddef>
-#include <memory>
+#include <memory_resource>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "segment/delta.hpp"
 #include "segment/entry.hpp"
+#include "segment/key_bytes.hpp"
+#include "segment/run.hpp"
+#include "segment/run_cursor.hpp"
 
 namespace varve::segment {
 
-// Several sources, newest first, as one: keys ascending and, within a key, newest version first
-// (a newer source's versions come before an older source's). prev() walks the exact reverse.
+// Cursors over deltas and runs, newest first, as one: keys ascending and, within a key, newest
+// version first (a newer source's versions come before an older source's). prev() walks the exact
+// reverse; entry() lives as EntrySource says.
 //
 // The number of sources is small (deltas and runs of one segment), so the next one is found by
 // comparing all of them; while one source stays ahead, a step costs a single comparison with the
-// runner-up.
-class MergingSource final : public EntrySource {
+// runner-up. The cursors lie inside this object as long as they fit: opening them allocates
+// nothing. Lifetime: deltas and runs must outlive it, or its next clear(). Thread-safety: one
+// thread. Errors: std::bad_alloc; moves throw Error{Corruption | Io}, after which only clear() is
+// allowed.
+class MergingSource {
  public:
-  explicit MergingSource(std::vector<std::unique_ptr<EntrySource>> newest_first);
+  MergingSource() : sources_(&arena_) {}
+  MergingSource(const MergingSource&) = delete;
+  MergingSource& operator=(const MergingSource&) = delete;
+  ~MergingSource() { clear(); }
 
-  void seek_to_first() override;
-  void seek(std::string_view key) override;
-  void next() override;
-  void seek_to_last() override;
-  void seek_before(std::string_view key) override;
-  void prev() override;
-  [[nodiscard]] bool values_are_stable() const noexcept override { return values_are_stable_; }
+  // Adds a source that is older than those there. Seek afterwards.
+  void add(const Delta& delta);
+  void add(const Run& run);
+  void clear() noexcept;  // Removes all sources.
 
-  // Which source entry() comes from, as an index into the constructor's list. Requires: valid().
+  [[nodiscard]] std::size_t size() const noexcept { return sources_.size(); }  // Sources.
+  [[nodiscard]] bool valid() const noexcept { return at_ != nullptr; }
+  [[nodiscard]] const EntryView& entry() const noexcept { return at_->entry(); }
+  // Which source entry() comes from, in the order of add(). Requires: valid().
   [[nodiscard]] std::size_t current() const noexcept { return current_; }
+  [[nodiscard]] bool values_are_stable() const noexcept { return values_are_stable_; }
+
+  void seek_to_first();
+  void seek(std::string_view key);
+  void seek_to_last();
+  void seek_before(std::string_view key);
+  void next() {  // Requires: valid().
+    const Source& source = sources_[current_];
+    if (source.run != nullptr) {
+      source.run->next();
+    } else {
+      source.cursor->next();
+    }
+    after_step<true>();
+  }
+  void prev() {  // Requires: valid().
+    sources_[current_].cursor->prev();
+    after_step<false>();
+  }
 
  private:
+  // A delta's cursor and three of runs fit; a segment has rarely more layers.
+  static constexpr std::size_t kInlineSize = 3072;
   static constexpr std::size_t kNone = static_cast<std::size_t>(-1);
+  struct Source {
+    EntrySource* cursor;
+    RunCursor* run;         // The same, if it is one: the compiler can then see through its calls.
+    std::size_t block = 0;  // Where a seek goes on.
+  };
+  template <typename Cursor, typename From>
+  [[nodiscard]] Cursor* make_cursor(const From& from);
+  void locate(std::string_view key);
+
+  // Does source `a` come first in the direction of travel? Requires: both are valid. Equal keys:
+  // the newer source (smaller index) first going forward, last going back.
   template <bool Forward>
-  [[nodiscard]] bool before(std::size_t a, std::size_t b) const noexcept;
+  [[nodiscard]] bool before(std::size_t a, std::size_t b) const noexcept {
+    const int order =
+        compare_keys(sources_[a].cursor->entry().key, sources_[b].cursor->entry().key);
+    if (order != 0) return Forward ? order < 0 : order > 0;
+    return Forward ? a < b : a > b;
+  }
+  template <bool Forward>
+  void after_step() noexcept {
+    if (!at_->valid()) {
+      select<Forward>();
+    } else if (runner_up_ != kNone && before<Forward>(runner_up_, current_)) {
+      overtake<Forward>();
+    }
+  }
+  template <bool Forward>
+  void overtake() noexcept {  // The runner-up comes first now.
+    if (sources_.size() != 2) return select<Forward>();
+    std::swap(current_, runner_up_);
+    at_ = sources_[current_].cursor;
+  }
   template <bool Forward>
   void select() noexcept;
-  template <bool Forward>
-  void after_step() noexcept;
-  void show(std::size_t index) noexcept;
 
-  std::vector<std::unique_ptr<EntrySource>> sources_;
+  alignas(std::max_align_t) std::array<std::byte, kInlineSize> memory_;
+  std::pmr::monotonic_buffer_resource arena_{memory_.data(), memory_.size()};
+  std::pmr::vector<Source> sources_;
+  const EntrySource* at_ = nullptr;  // Of current_; null when there is none.
   std::size_t current_ = kNone;
   std::size_t runner_up_ = kNone;
   bool values_are_stable_ = true;

@@ -21,11 +21,11 @@ class OpenRun final : public Run {
   OpenRun(std::shared_ptr<const directory::ImmutableFile> file, const RunLocation& location,
           std::string_view map, const RunFooter& footer, const RunSeparators& separators,
           HugeBuffer filter, std::size_t filter_size)
-      : blocks_(std::move(file), location, map, separators),
+      : Run(own_blocks_, Filter({filter.data(), filter_size})),
+        own_blocks_(std::move(file), location, map, separators),
         footer_(footer),
         filter_bytes_(std::move(filter)),
-        filter_size_(filter_size),
-        filter_({filter_bytes_.data(), filter_size}) {}
+        filter_size_(filter_size) {}
 
   [[nodiscard]] const directory::ImmutableFile& file() const noexcept override {
     return blocks_.file();
@@ -43,10 +43,6 @@ class OpenRun final : public Run {
     return sizeof *this + blocks_.memory_size() + filter_size_;
   }
 
-  void prefetch_filter(std::uint64_t hash) const noexcept override { filter_.prefetch(hash); }
-  [[nodiscard]] bool may_contain(std::uint64_t hash) const noexcept override {
-    return filter_.may_contain(hash);
-  }
   [[nodiscard]] FoundEntry find(std::string_view key, Sequence at,
                                 std::string& scratch) const override {
     const std::size_t block = blocks_.find(key);
@@ -61,11 +57,10 @@ class OpenRun final : public Run {
   }
 
  private:
-  RunBlocks blocks_;
+  RunBlocks own_blocks_;
   RunFooter footer_;
-  HugeBuffer filter_bytes_;
+  HugeBuffer filter_bytes_;  // What filter_ is a view of.
   std::size_t filter_size_;
-  Filter filter_;
 };
 
 // The parts of a run that are read when it is opened.

@@ -10,9 +10,12 @@
 
 #include "directory/directory.hpp"
 #include "segment/entry.hpp"
+#include "segment/filter.hpp"
 #include "varve/options.hpp"
 
 namespace varve::segment {
+
+class RunBlocks;
 
 // Where a run lies and what the manifest promises of it.
 struct RunLocation {
@@ -54,18 +57,27 @@ class Run {
   [[nodiscard]] virtual std::size_t memory_size() const noexcept = 0;
 
   // `hash` is directory::hash64(key) in all of these.
-  virtual void prefetch_filter(std::uint64_t hash) const noexcept = 0;
-  [[nodiscard]] virtual bool may_contain(std::uint64_t hash) const noexcept = 0;
+  void prefetch_filter(std::uint64_t hash) const noexcept { filter_.prefetch(hash); }
+  [[nodiscard]] bool may_contain(std::uint64_t hash) const noexcept {
+    return filter_.may_contain(hash);
+  }
   // The newest version of `key` with a sequence <= `at`. Does not probe the filter. The value lies
   // in the run, or in `scratch`; valid as long as both.
   [[nodiscard]] virtual FoundEntry find(std::string_view key, Sequence at,
                                         std::string& scratch) const = 0;
+  [[nodiscard]] const RunBlocks& blocks() const noexcept { return blocks_; }
   // The run must outlive the cursor.
   [[nodiscard]] virtual std::unique_ptr<EntrySource> cursor() const = 0;
 
   // Reads every block and checks checksums, key and version order, fences, heads, entry counts,
   // and that the filter has every key. Reports all it finds; never throws Corruption.
   virtual void verify(const std::function<void(const RunFinding&)>& report) const = 0;
+
+ protected:
+  // What every get asks, without a virtual call. Both are members of the derived class.
+  Run(const RunBlocks& blocks, Filter filter) noexcept : filter_(filter), blocks_(blocks) {}
+  Filter filter_;
+  const RunBlocks& blocks_;
 };
 
 }  // namespace varve::segment

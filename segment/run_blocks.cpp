@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "directory/checksum.hpp"
+#include "segment/run_format.hpp"
 
 namespace varve::segment {
 namespace {

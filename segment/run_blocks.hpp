@@ -14,9 +14,10 @@
 #include "segment/block.hpp"
 #include "segment/fence_tree.hpp"
 #include "segment/run.hpp"
-#include "segment/run_format.hpp"
 
 namespace varve::segment {
+
+struct RunSeparators;
 
 // The blocks of an open run: which one holds a key, and its verified bytes.
 //

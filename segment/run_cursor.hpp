@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <cstddef>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <string_view>
 
+#include "directory/check.hpp"
 #include "segment/entry.hpp"
 #include "segment/run_blocks.hpp"
 
@@ -19,8 +22,23 @@ class RunCursor final : public EntrySource {
   explicit RunCursor(const RunBlocks& blocks) noexcept : blocks_(blocks) {}
 
   void seek_to_first() override;
-  void seek(std::string_view key) override;
-  void next() override;
+  void seek(std::string_view key) override { seek_in(locate(key), key); }
+  // The two halves of seek(): finds and fetches the block; goes there.
+  [[nodiscard]] std::size_t locate(std::string_view key) const noexcept {
+    const std::size_t block = blocks_.find(key);
+    blocks_.prefetch(block);
+    return block;
+  }
+  void seek_in(std::size_t block, std::string_view key);
+  void next() override {
+    VARVE_DCHECK(valid_);
+    if (index_ + 1 < block_.entry_count()) [[likely]] {
+      ++index_;
+      show(next_);
+    } else {
+      next_block();
+    }
+  }
   void seek_to_last() override;
   void seek_before(std::string_view key) override;
   void prev() override;
@@ -28,21 +46,46 @@ class RunCursor final : public EntrySource {
 
  private:
   static constexpr std::size_t kNoBlock = static_cast<std::size_t>(-1);
+  // What follows the head of a key is, up to this size, copied by a copy of this very size, which
+  // needs no call and no branch; beyond the key that reads the value, or the slack behind the
+  // block.
+  static constexpr std::size_t kShortRestSize = 32;
+  static_assert(kShortRestSize <= kBlockSlack);
+  static constexpr std::size_t kShortSuffixSize = kHeadSize + kShortRestSize;
+
+  void next_block();
   void enter(std::size_t block);
-  void show(const char* entry);  // Requires: it is the entry at index_.
+  void show(const char* entry) {  // Requires: it is the entry at index_.
+    BlockEntry loaded;
+    next_ = load_entry(entry, loaded);
+    char* const suffix = key_ + prefix_size_;
+    store_head(suffix, block_.head(index_));
+    if (loaded.rest.size() <= kShortRestSize) [[likely]] {
+      std::memcpy(suffix + kHeadSize, loaded.rest.data(), kShortRestSize);
+    } else {
+      copy_long_rest(loaded.rest);
+    }
+    entry_.key = {key_, prefix_size_ + loaded.suffix_size};
+    entry_.value = loaded.value;
+    entry_.sequence = loaded.sequence;
+    entry_.kind = loaded.kind;
+  }
   void show_index(std::size_t index);
   [[nodiscard]] bool is_own(std::string_view key) const noexcept;  // A part of entry().key.
   void copy_long_rest(std::string_view rest);
+  void grow_key(std::size_t capacity);
 
   const RunBlocks& blocks_;
   BlockView block_;
   std::size_t block_index_ = kNoBlock;  // Whose block_ is.
   std::size_t index_ = 0;               // In the block.
   const char* next_ = nullptr;          // The entry after index_.
-  std::unique_ptr<char[]> key_;         // The prefix, and room for a short rest at least.
-  std::size_t key_capacity_ = 0;
+  char* key_ = inline_key_.data();      // The prefix, and room for a short rest at least.
+  std::size_t key_capacity_ = sizeof inline_key_;
   std::size_t prefix_size_ = 0;
-  std::string buffer_;  // The block, unless mapped.
+  std::array<char, 128> inline_key_;
+  std::unique_ptr<char[]> long_key_;  // key_, where it does not fit.
+  std::string buffer_;                // The block, unless mapped.
 };
 
 }  // namespace varve::segment

@@ -2,7 +2,9 @@
 #include "segment/run_writer.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "directory/bytes.hpp"
@@ -10,6 +12,7 @@
 #include "directory/checksum.hpp"
 #include "segment/block.hpp"
 #include "segment/filter.hpp"
+#include "segment/key_bytes.hpp"
 #include "segment/run_format.hpp"
 
 namespace varve::segment {
@@ -21,7 +24,7 @@ constexpr std::size_t kPieceSize = std::size_t{128} << 10;
 }  // namespace
 
 // Ownership: the sink stays the caller's.
-// Invariant: [begin_, begin_ + written_) is in the sink, piece_ comes after it, then the open
+// Invariant: [begin_, begin_ + written_) is in the sink, the piece comes after it, then the open
 // block.
 struct RunWriter::Impl {
   Impl(directory::Sink& to, const RunWriterOptions& with)
@@ -29,14 +32,21 @@ struct RunWriter::Impl {
 
   void finish_block(std::string_view separator_of_next);
   void write_piece();
+  void make_room(std::size_t size);  // Behind the piece.
+  // Asked for after each entry, so without the rounding of filter_size().
+  [[nodiscard]] std::uint64_t filter_bytes_so_far() const noexcept {
+    return static_cast<std::uint64_t>(static_cast<double>(hashes.size()) *
+                                      options.filter_bits_per_key / 8);
+  }
   [[nodiscard]] std::string separator_section() const;
   std::uint64_t write_section(std::string_view bytes);  // Returns its checksum.
 
   directory::Sink& sink;
   const RunWriterOptions options;
   const std::uint64_t begin;
-  std::uint64_t written = 0;  // Bytes in the sink.
-  std::string piece;          // Finished blocks that are not in the sink yet.
+  std::uint64_t written = 0;      // Bytes in the sink.
+  std::unique_ptr<char[]> piece;  // Finished blocks that are not in the sink yet.
+  std::size_t piece_size = 0, piece_capacity = 0;
   BlockBuilder block;
   std::string smallest_key, largest_key;
   std::string separator;   // Of the open block.
@@ -47,27 +57,38 @@ struct RunWriter::Impl {
 };
 
 void RunWriter::Impl::finish_block(std::string_view separator_of_next) {
-  const std::uint64_t offset = begin + written + piece.size();
+  const std::uint64_t offset = begin + written + piece_size;
   const std::size_t entry_count = block.entry_count();
-  const std::size_t at = piece.size();
-  block.encode(piece);
-  const std::string_view bytes = std::string_view(piece).substr(at);
-  directory::store_le(piece.data() + at,
-                      block_checksum(bytes, directory::part_seed(options.seed, offset)));
+  if (block.size() > piece_capacity - piece_size) make_room(block.size());
+  char* const to = piece.get() + piece_size;
+  const std::string_view bytes(to, block.encode(to));
+  piece_size += bytes.size();
+  directory::store_le(to, block_checksum(bytes, directory::part_seed(options.seed, offset)));
   directory::append_varint(separators, bytes.size() / kBlockUnit);
   directory::append_varint(separators, entry_count);
   directory::append_varint(separators, separator.size());
   separators += separator;
   separator = separator_of_next;
   ++footer.block_count;
-  if (piece.size() >= kPieceSize) write_piece();
+  if (piece_size >= kPieceSize) write_piece();
 }
 
 void RunWriter::Impl::write_piece() {
-  sink.append(piece);
-  written += piece.size();
-  if (piece.capacity() > 2 * kPieceSize) std::string().swap(piece);  // A huge block came by.
-  piece.clear();
+  sink.append({piece.get(), piece_size});
+  written += piece_size;
+  if (piece_capacity > 4 * kPieceSize) {  // A huge block came by.
+    piece.reset();
+    piece_capacity = 0;
+  }
+  piece_size = 0;
+}
+
+void RunWriter::Impl::make_room(std::size_t size) {
+  const std::size_t capacity = std::max(2 * kPieceSize, 2 * (piece_size + size));
+  auto larger = std::make_unique_for_overwrite<char[]>(capacity);
+  if (piece_size != 0) std::memcpy(larger.get(), piece.get(), piece_size);
+  piece = std::move(larger);
+  piece_capacity = capacity;
 }
 
 std::string RunWriter::Impl::separator_section() const {
@@ -103,7 +124,7 @@ void RunWriter::add(const EntryView& entry) {
   if (footer.entry_count == 0) {
     run.smallest_key = entry.key;
   } else {
-    const int order = run.block.last_key().compare(entry.key);
+    const int order = compare_keys(run.block.last_key(), entry.key);
     VARVE_CHECK(order < 0 || (order == 0 && entry.sequence < run.block.last_sequence()));
     new_key = order < 0;
   }
@@ -131,8 +152,8 @@ std::uint64_t RunWriter::entry_count() const noexcept {
 
 std::uint64_t RunWriter::size() const noexcept {
   const Impl& run = *impl_;
-  return run.written + run.piece.size() + run.block.size() + run.separators.size() +
-         filter_size(run.hashes.size(), run.options.filter_bits_per_key) + kRunFooterSize;
+  return run.written + run.piece_size + run.block.size() + run.separators.size() +
+         run.filter_bytes_so_far() + kRunFooterSize;
 }
 
 RunSummary RunWriter::finish() {

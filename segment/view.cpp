@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "segment/run_blocks.hpp"
+
 namespace varve::segment {
 
 std::size_t View::memory_size() const noexcept {
@@ -54,13 +56,32 @@ FoundEntry answer(const FoundEntry& entry, Sequence effective, Sequence erased_a
 
 }  // namespace
 
-FoundEntry View::find(std::string_view key, std::uint64_t hash, Sequence at,
-                      std::string& scratch) const {
+// The first run from `from` on whose filter has the key.
+std::size_t View::next_run(std::size_t from, std::uint64_t hash) const noexcept {
+  while (from < runs.size() && !runs[from].run->may_contain(hash)) ++from;
+  return from;
+}
+
+void View::begin_search(Search& search, std::string_view key, std::uint64_t hash) const noexcept {
   // All filter lines are asked for before the first is needed: then the number of runs does not
   // show in a get.
   for (const RunLayer& layer : runs) layer.run->prefetch_filter(hash);
+  search.leaf = active->locate(key);
+}
+
+// Most keys are in a run: its block comes nearer while the deltas are asked.
+void View::choose_block(Search& search, std::string_view key, std::uint64_t hash) const noexcept {
+  search.run = next_run(0, hash);
+  if (search.run == runs.size()) return;
+  const RunBlocks& blocks = runs[search.run].run->blocks();
+  search.block = blocks.find(key);
+  blocks.prefetch(search.block);
+}
+
+FoundEntry View::end_search(const Search& search, std::string_view key, std::uint64_t hash,
+                            Sequence at, std::string& scratch) const {
   const Sequence erased_at = range_erased_at(key, at);
-  if (const FoundEntry entry = active->find(key, hash, at); entry.found) {
+  if (const FoundEntry entry = active->find_in(search.leaf, key, hash, at); entry.found) {
     return answer(entry, entry.sequence, erased_at);
   }
   for (const auto& delta : frozen) {
@@ -68,15 +89,33 @@ FoundEntry View::find(std::string_view key, std::uint64_t hash, Sequence at,
       return answer(entry, entry.sequence, erased_at);
     }
   }
-  for (const RunLayer& layer : runs) {
+  for (std::size_t i = search.run; i < runs.size(); i = next_run(i + 1, hash)) {
+    const RunLayer& layer = runs[i];
     // Layers come newest first, so everything from here on is older than the tombstone.
     if (layer.record.last_sequence < erased_at) return {};
-    if (!layer.run->may_contain(hash)) continue;
-    if (const FoundEntry entry = layer.run->find(key, at, scratch); entry.found) {
+    const RunBlocks& blocks = layer.run->blocks();
+    const std::size_t block = i == search.run ? search.block : blocks.find(key);
+    if (const FoundEntry entry = blocks.load(block, scratch).find(key, at); entry.found) {
       return answer(entry, effective_sequence(entry.sequence, layer.record), erased_at);
     }
   }
   return {};
+}
+
+FoundEntry View::find(std::string_view key, std::uint64_t hash, Sequence at,
+                      std::string& scratch) const {
+  Search search;
+  begin_search(search, key, hash);
+  choose_block(search, key, hash);
+  return end_search(search, key, hash, at, scratch);
+}
+
+void find_together(std::span<Lookup> lookups, Sequence at) {
+  for (Lookup& one : lookups) one.view->begin_search(one.search, one.key, one.hash);
+  for (Lookup& one : lookups) one.view->choose_block(one.search, one.key, one.hash);
+  for (Lookup& one : lookups) {
+    one.found = one.view->end_search(one.search, one.key, one.hash, at, one.scratch);
+  }
 }
 
 }  // namespace varve::segment

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -61,6 +62,18 @@ class View {
   [[nodiscard]] FoundEntry find(std::string_view key, std::uint64_t hash, Sequence at,
                                 std::string& scratch) const;
 
+  // The steps of find(), for callers that search for several keys at once (see find_together): each
+  // asks for the memory that the next one needs.
+  struct Search {
+    const delta_detail::Leaf* leaf = nullptr;  // Of the active delta.
+    std::size_t run = 0;    // The first whose filter has the key; runs.size(): none.
+    std::size_t block = 0;  // In it.
+  };
+  void begin_search(Search& search, std::string_view key, std::uint64_t hash) const noexcept;
+  void choose_block(Search& search, std::string_view key, std::uint64_t hash) const noexcept;
+  [[nodiscard]] FoundEntry end_search(const Search& search, std::string_view key,
+                                      std::uint64_t hash, Sequence at, std::string& scratch) const;
+
   void acquire() const noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
   void release() const noexcept {
     if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
@@ -68,8 +81,23 @@ class View {
 
  private:
   [[nodiscard]] Sequence range_erased_at_slow(std::string_view key, Sequence at) const noexcept;
+  [[nodiscard]] std::size_t next_run(std::size_t from, std::uint64_t hash) const noexcept;
   mutable std::atomic<std::uint32_t> references_ = 1;
 };
+
+// One of several keys that are searched for together, each in the view of its segment.
+struct Lookup {
+  const View* view = nullptr;
+  std::string_view key;
+  std::uint64_t hash = 0;  // directory::hash64(key).
+  FoundEntry found;     // The answer, as View::find() gives it; it lies in the view or in scratch.
+  std::string scratch;  // May be kept for the next call.
+  View::Search search;
+};
+// Answers all of them as of `at`. The cache misses of one key are waited for while others are
+// searched for; meant for groups of about eight.
+// Errors: as View::find(); the first one ends the call.
+void find_together(std::span<Lookup> lookups, Sequence at);
 
 // The sequence that decides between a run's entry and a range tombstone: its own, or, where the
 // run left it out, the run's last one (see RangeTombstone: a layer never straddles one unmerged).

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A view with all kinds of layers against a map: searches alone and together, the merged cursor,
+// and what a merge without snapshots keeps.
+
+#include "segment/view.hpp"
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "directory/checksum.hpp"
+#include "segment/compaction.hpp"
+#include "segment/merge.hpp"
+#include "tests/segment/run_fixture.hpp"
+#include "tests/support/catch.hpp"
+
+namespace {
+
+using namespace varve;
+using namespace varve::segment;
+using namespace varve::segment::test;
+
+// Layers of growing sequences: a main run without any, two delta runs, a frozen and an active
+// delta. Every layer has some keys of its own, and new versions and erasures of older ones.
+class Layers {
+ public:
+  Layers(Shape shape, Reads reads, std::uint64_t seed) : random_(seed) {
+    for (int i = 0; i < 700; ++i) keys_.push_back(make_key(shape, random_));
+    add_run(reads, RunRecord::Kind::Main, false);
+    add_run(reads, RunRecord::Kind::Slice, true);
+    add_run(reads, RunRecord::Kind::Slice, true);
+    view_->frozen.push_back(make_delta(false));
+    view_->active = make_delta(true);
+  }
+
+  [[nodiscard]] View& view() noexcept { return *view_; }
+  [[nodiscard]] const std::vector<std::string>& keys() const noexcept { return keys_; }
+  [[nodiscard]] Sequence last_sequence() const noexcept { return sequence_; }
+  [[nodiscard]] const std::vector<Version>& all() const noexcept { return all_; }
+  [[nodiscard]] Random& random() noexcept { return random_; }
+
+  // The newest version of `key` at `at`, or null.
+  [[nodiscard]] const Version* newest(const std::string& key, Sequence at) const {
+    const Version* best = nullptr;
+    for (const Version& version : all_) {
+      if (version.key != key || version.sequence > at) continue;
+      if (best == nullptr || version.sequence > best->sequence) best = &version;
+    }
+    return best;
+  }
+
+ private:
+  Version make_version(const std::string& key, bool with_sequence) {
+    ++sequence_;
+    Version version{.key = key, .sequence = with_sequence ? sequence_ : 0};
+    if (with_sequence && random_() % 4 == 0) {
+      version.kind = Kind::Tombstone;
+    } else {
+      version.value = std::to_string(sequence_) + std::string(random_() % 200, 'v');
+    }
+    return version;
+  }
+  void add_run(Reads reads, RunRecord::Kind kind, bool with_sequences) {
+    std::map<std::string, Version> chosen;
+    while (chosen.size() < 200 && chosen.size() < keys_.size() / 4) {
+      const std::string& key = keys_[random_() % keys_.size()];
+      chosen.insert_or_assign(key, make_version(key, with_sequences));
+      if (random_() % 1000 == 0) break;
+    }
+    std::vector<Version> versions;
+    for (auto& [key, version] : chosen) versions.push_back(std::move(version));
+    all_.insert(all_.end(), versions.begin(), versions.end());
+    RunLayer layer;
+    layer.record.kind = kind;
+    layer.record.last_sequence = sequence_;
+    layer.run = open_image(write_image(versions, 512), reads);
+    view_->runs.insert(view_->runs.begin(), layer);
+  }
+  std::shared_ptr<Delta> make_delta(bool active) {
+    auto delta = std::make_shared<Delta>(pool_, Delta::ReaderMode::Alone);
+    const int count = active ? 150 : 400;
+    for (int i = 0; i < count; ++i) {
+      const std::string& key = keys_[random_() % keys_.size()];
+      Version version = make_version(key, true);
+      delta->insert(key, directory::hash64(key), version.kind, version.value, version.sequence,
+                    true);
+      all_.push_back(std::move(version));
+    }
+    return delta;
+  }
+
+  ChunkPool pool_;
+  Random random_;
+  std::unique_ptr<View> view_ = std::make_unique<View>();
+  std::vector<std::string> keys_;
+  std::vector<Version> all_;
+  Sequence sequence_ = 0;
+};
+
+void check_answer(const FoundEntry& found, const Version* expected) {
+  const bool live = expected != nullptr && expected->kind == Kind::Value;
+  REQUIRE(found.found == live);
+  if (live) REQUIRE(found.value == expected->value);
+}
+
+}  // namespace
+
+TEST_CASE("a view answers for each key as a map does, alone and in groups", "[segment][view]") {
+  const Shape shape = GENERATE(Shape::Random16, Shape::Decimal, Shape::Url, Shape::Prefixes);
+  const Reads reads = GENERATE(Reads::Mapped, Reads::Buffered);
+  CAPTURE(static_cast<int>(shape), static_cast<int>(reads));
+  Layers layers(shape, reads, 11);
+  Layers other(shape, reads, 12);  // Groups may span several views.
+  std::string scratch;
+  for (int round = 0; round < 60; ++round) {
+    const Sequence at = round % 2 == 0 ? kSequenceMax : layers.random()() % layers.last_sequence();
+    std::vector<Lookup> group(layers.random()() % 20);
+    std::vector<const Version*> expected;
+    for (Lookup& lookup : group) {
+      Layers& from = layers.random()() % 3 == 0 ? other : layers;
+      lookup.view = &from.view();
+      lookup.key = from.keys()[from.random()() % from.keys().size()];
+      lookup.hash = directory::hash64(lookup.key);
+      expected.push_back(from.newest(std::string(lookup.key), at));
+      check_answer(lookup.view->find(lookup.key, lookup.hash, at, scratch), expected.back());
+    }
+    find_together(group, at);
+    for (std::size_t i = 0; i < group.size(); ++i) check_answer(group[i].found, expected[i]);
+  }
+  const std::string absent = "no key of any shape begins like this";
+  Lookup lookup;
+  lookup.view = &layers.view();
+  lookup.key = absent;
+  lookup.hash = directory::hash64(absent);
+  find_together({&lookup, 1}, kSequenceMax);
+  CHECK_FALSE(lookup.found.found);
+}
+
+TEST_CASE("a range tombstone hides what is older from searches in groups too", "[segment][view]") {
+  Layers layers(Shape::Decimal, Reads::Mapped, 21);
+  // Layers that a tombstone falls between: all runs are older, all deltas newer.
+  const Sequence erased = layers.view().runs.front().record.last_sequence + 1;
+  layers.view().range_tombstones.push_back({.from = "", .to = "", .sequence = erased});
+  std::size_t live_count = 0;
+  for (const std::string& key : layers.keys()) {
+    Lookup lookup;
+    lookup.view = &layers.view();
+    lookup.key = key;
+    lookup.hash = directory::hash64(key);
+    find_together({&lookup, 1}, kSequenceMax);
+    const Version* newest = layers.newest(key, kSequenceMax);
+    if (newest != nullptr && newest->sequence < erased) newest = nullptr;
+    check_answer(lookup.found, newest);
+    live_count += lookup.found.found ? 1 : 0;
+  }
+  CHECK(live_count > 0);
+}
+
+TEST_CASE("merged layers give all versions in order, both ways, after a clear as well",
+          "[segment][merge]") {
+  const Shape shape = GENERATE(Shape::Random16, Shape::Url, Shape::Prefixes, Shape::Binary);
+  const Reads reads = GENERATE(Reads::Mapped, Reads::Buffered);
+  CAPTURE(static_cast<int>(shape), static_cast<int>(reads));
+  Layers layers(shape, reads, 31);
+  std::vector<Version> all = layers.all();
+  std::sort(all.begin(), all.end(), before);
+  MergingSource source;
+  const auto current_version = [&] {
+    const EntryView& entry = source.entry();
+    return Version{std::string(entry.key), entry.sequence, entry.kind, std::string(entry.value)};
+  };
+  for (int pass = 0; pass < 2; ++pass) {
+    source.clear();
+    source.add(*layers.view().active);
+    source.add(*layers.view().frozen[0]);
+    for (const RunLayer& layer : layers.view().runs) source.add(*layer.run);
+    CHECK(source.values_are_stable() == (reads == Reads::Mapped));
+    for (int i = 0; i < 200; ++i) {
+      const std::string& key = layers.keys()[layers.random()() % layers.keys().size()];
+      const auto from = static_cast<std::size_t>(
+          std::lower_bound(all.begin(), all.end(), key,
+                           [](const Version& v, const std::string& k) { return v.key < k; }) -
+          all.begin());
+      source.seek(key);
+      for (std::size_t at = from; at < std::min(from + 25, all.size()); ++at, source.next()) {
+        REQUIRE(source.valid());
+        REQUIRE((current_version() == all[at]));
+      }
+      source.seek_before(key);
+      for (std::size_t at = from; at > from - std::min<std::size_t>(from, 25); --at) {
+        REQUIRE(source.valid());
+        REQUIRE((current_version() == all[at - 1]));
+        source.prev();
+      }
+    }
+    source.seek_to_first();
+    for (const Version& version : all) {
+      REQUIRE(source.valid());
+      REQUIRE((current_version() == version));
+      source.next();
+    }
+    CHECK_FALSE(source.valid());
+  }
+}
+
+TEST_CASE("a merge that no snapshot watches keeps the newest version of each key",
+          "[segment][compaction]") {
+  const bool bottom = GENERATE(true, false);
+  const Reads reads = GENERATE(Reads::Mapped, Reads::Buffered);
+  Layers layers(Shape::Url, reads, 41);
+  std::vector<std::string> sorted = layers.keys();
+  std::sort(sorted.begin(), sorted.end());
+  sorted.erase(std::unique(sorted.begin(), sorted.end()), sorted.end());
+  const std::string lower = sorted[sorted.size() / 10], upper = sorted[sorted.size() * 9 / 10];
+  const std::vector<RangeTombstone> no_tombstones;
+  PruningSource source({layers.view().active, layers.view().frozen[0]}, layers.view().runs,
+                       {.snapshots = {}, .bottom = bottom, .range_tombstones = &no_tombstones},
+                       lower, upper);
+  std::size_t count = 0;
+  for (const std::string& key : sorted) {
+    if (key < lower || key >= upper) continue;
+    const Version* newest = layers.newest(key, kSequenceMax);
+    if (newest == nullptr || (bottom && newest->kind == Kind::Tombstone)) continue;
+    REQUIRE(source.valid());
+    CHECK(source.starts_key());
+    REQUIRE(source.entry().key == key);
+    REQUIRE(source.entry().kind == newest->kind);
+    REQUIRE(source.entry().value == newest->value);
+    REQUIRE(source.entry().sequence == 0);
+    source.next();
+    ++count;
+  }
+  CHECK_FALSE(source.valid());
+  CHECK(count > 100);
+}
