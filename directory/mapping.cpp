@@ -101,6 +101,13 @@ class PosixWritableMapping final : public WritableMapping {
     static_cast<void>(::madvise(region_.data() + from, length, MADV_POPULATE_WRITE));
 #endif
   }
+  void let_go(std::size_t from, std::size_t to) noexcept override {
+    const std::size_t begin = round_up(from, kPageSizeMax);
+    const std::size_t end = std::min(to, size_) / kPageSizeMax * kPageSizeMax;
+    // Of a shared mapping this drops no data; refused, it costs only speed.
+    if (begin < end)
+      static_cast<void>(::madvise(region_.data() + begin, end - begin, MADV_DONTNEED));
+  }
 
  private:
   Region region_;

@@ -22,11 +22,22 @@ class MappedLogFile final : public LogFile {
   [[nodiscard]] char* data() noexcept override { return mapping_->data(); }
   void publish(std::size_t from, std::size_t to) override {
     VARVE_CHECK(from <= to && to <= capacity());
+    published_.store(to, std::memory_order_release);
     if (to + kLogPopulateAhead > populated_.load(std::memory_order_relaxed)) populate_beyond(to);
   }
-  void sync() override { file_->sync(); }
+  void sync() override {
+    const std::size_t to = published_.load(std::memory_order_acquire);
+    if (to >= let_go_ + kLetGoSize) {
+      mapping_->let_go(let_go_, to);
+      let_go_ = to - to % kLetGoSize;
+    }
+    file_->sync();
+  }
 
  private:
+  // Less is not worth a system call.
+  static constexpr std::size_t kLetGoSize = std::size_t{256} << 10;
+
   // Two threads may both come here; then one range is readied twice, or one not at all.
   void populate_beyond(std::size_t position) noexcept {
     const std::size_t populated = populated_.load(std::memory_order_relaxed);
@@ -41,6 +52,8 @@ class MappedLogFile final : public LogFile {
   const std::unique_ptr<File> file_;
   const std::unique_ptr<WritableMapping> mapping_;
   std::atomic<std::size_t> populated_ = 0;
+  std::atomic<std::size_t> published_ = 0;
+  std::size_t let_go_ = 0;  // sync()'s alone.
 };
 
 class BufferedLogFile final : public LogFile {

@@ -16,15 +16,21 @@ using std::chrono::nanoseconds;
 constexpr double kPacedFrom = 0.75;
 // What is assumed of the rate at which memory is freed before it was measured.
 constexpr double kDrainRateStart = 100e6;
+constexpr double kDrainRateMin = 1e6;
 constexpr nanoseconds kPaceMax = std::chrono::milliseconds(20);  // Of one write.
 // A pause below this costs more than it paces: it is left to a later write.
-constexpr nanoseconds kPaceMin = std::chrono::microseconds(100);
+constexpr nanoseconds kPaceMin = std::chrono::microseconds(500);
 // Memory beside its bytes that a write takes in a delta, about.
 constexpr std::size_t kWriteOverhead = 32;
 constexpr auto kRetryAfter = std::chrono::seconds(1);  // A job that found no space.
 
 std::size_t part_of(std::size_t size, double part) noexcept {
   return static_cast<std::size_t>(static_cast<double>(size) * part);
+}
+
+std::size_t maintenance_thread_count(const Tuning& tuning) noexcept {
+  if (tuning.maintenance_threads != 0) return tuning.maintenance_threads;
+  return std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, 4);
 }
 
 std::string message_of(const std::exception_ptr& failure) {
@@ -54,7 +60,11 @@ void Background::start() {
   log_thread_ = std::thread([this] { keep_log(); });
   if (!core_.options.tuning.inline_maintenance) return;
   work_wanted_ = true;  // What was due when the index was closed.
-  maintenance_thread_ = std::thread([this] { maintain(); });
+  const std::size_t count = maintenance_thread_count(core_.options.tuning);
+  maintenance_threads_.reserve(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    maintenance_threads_.emplace_back([this] { maintain(); });
+  }
 }
 
 void Background::stop(bool cancel_job) noexcept {
@@ -66,7 +76,9 @@ void Background::stop(bool cancel_job) noexcept {
   work_.notify_all();
   log_work_.notify_all();
   room_.notify_all();
-  if (maintenance_thread_.joinable()) maintenance_thread_.join();
+  for (std::thread& thread : maintenance_threads_) {
+    if (thread.joinable()) thread.join();
+  }
   if (log_thread_.joinable()) log_thread_.join();
 }
 
@@ -123,48 +135,73 @@ void Background::maintain() {
 bool Background::do_one_job() {
   std::exception_ptr failure;
   bool worked = false;
-  const std::size_t before = memory_size();
-  const Clock::time_point since = Clock::now();
+  job_begins();
   try {
-    const auto jobs = core_.lock_jobs();
-    if (stopping_ || core_.failure.failed()) return false;
-    worked = maintain_once(core_, {.cancel = &cancel_});
+    // Without a log record, all segments are flushed at one moment, which only a lone job can.
+    const bool alone = core_.unlogged_writes;
+    auto jobs = alone ? core_.lock_jobs() : core_.join_jobs();
+    if (!stopping_ && !core_.failure.failed()) {
+      worked = maintain_once(core_, {.cancel = &cancel_, .joined = alone ? nullptr : &jobs});
+    }
   } catch (const Error& error) {
-    if (error.code() == ErrorCode::Cancelled) return false;
-    failure = std::current_exception();
-    if (error.code() != ErrorCode::NoSpace) core_.failure.record(failure);
+    if (error.code() != ErrorCode::Cancelled) failure = std::current_exception();
+    if (failure != nullptr && error.code() != ErrorCode::NoSpace) core_.failure.record(failure);
   } catch (...) {
     failure = std::current_exception();
     core_.failure.record(failure);
   }
-  if (worked) measure_drain(before, since);
   measure_held();
-  {
-    const std::lock_guard lock(mutex_);
-    job_failure_ = failure;
-    job_failed_.store(failure != nullptr, std::memory_order_relaxed);
-    figures_.failed_job_count += failure != nullptr ? 1 : 0;
-    figures_.last_failure = failure == nullptr ? "" : message_of(failure);
-  }
+  job_ended(worked, failure);
   made_room();
   return worked && failure == nullptr;
 }
 
-void Background::measure_held() noexcept {
-  core_.concurrency->domain.collect();
-  const auto jobs = core_.lock_jobs();
-  core_.measure_held_memory();
+void Background::job_begins() noexcept {
+  const std::lock_guard lock(mutex_);
+  if (jobs_running_++ != 0) return;
+  mark_ = Clock::now();
+  released_at_mark_ = core_.pool.size_released();
 }
 
-void Background::measure_drain(std::size_t before, Clock::time_point since) noexcept {
-  core_.concurrency->domain.collect();
-  const std::size_t after = memory_size();
-  const std::chrono::duration<double> took = Clock::now() - since;
-  // What was written meanwhile hides a part of what was freed; the error is on the careful side.
-  if (after >= before || took.count() <= 0) return;
-  const double rate = static_cast<double>(before - after) / took.count();
-  drain_rate_.store(0.75 * drain_rate_.load(std::memory_order_relaxed) + 0.25 * rate,
+void Background::job_ended(bool worked, const std::exception_ptr& failure) noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    --jobs_running_;
+    measure_drain(Clock::now());
+    if (failure != nullptr) {
+      job_failure_ = failure;
+      ++figures_.failed_job_count;
+      figures_.last_failure = message_of(failure);
+    } else if (worked || jobs_running_ == 0) {
+      job_failure_ = nullptr;
+      figures_.last_failure.clear();
+    }
+    job_failed_.store(job_failure_ != nullptr, std::memory_order_relaxed);
+    work_wanted_ = work_wanted_ || worked;  // What it did may have made more due.
+  }
+  if (worked) work_.notify_one();
+}
+
+// Averaged over time, so that a job that frees a lot counts no more than the time it took.
+// Requires: mutex_ is held.
+void Background::measure_drain(Clock::time_point now) noexcept {
+  constexpr double kAveragedSeconds = 2;
+  const std::chrono::duration<double> took = now - mark_;
+  const std::uint64_t released = core_.pool.size_released();
+  if (took.count() <= 0) return;
+  const double rate = static_cast<double>(released - released_at_mark_) / took.count();
+  const double weight = took.count() / (took.count() + kAveragedSeconds);
+  const double before = drain_rate_.load(std::memory_order_relaxed);
+  drain_rate_.store(std::max(kDrainRateMin, before + weight * (rate - before)),
                     std::memory_order_relaxed);
+  mark_ = now;
+  released_at_mark_ = released;
+}
+
+void Background::measure_held() noexcept {
+  core_.concurrency->domain.collect();
+  const auto jobs = core_.join_jobs();
+  core_.measure_held_memory();
 }
 
 void Background::keep_log() {

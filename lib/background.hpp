@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "lib/core.hpp"
 #include "varve/segment_index.hpp"
@@ -19,7 +20,7 @@ namespace varve::internal {
 
 // The background threads of a concurrent index, and what writers have to do with them.
 //
-//   maintenance  does due jobs one after the other, until none is due
+//   maintenance  each does due jobs one after the other, until none is due
 //   log keeper   syncs the log ahead of the flush that will need it, and every sync_interval
 //
 // Pacing: while the deltas hold less than kPacedFrom of the memory budget, writers are not slowed.
@@ -95,7 +96,9 @@ class Background {
   bool do_one_job();
   void keep_log();
   void measure_held() noexcept;
-  void measure_drain(std::size_t before, Clock::time_point since) noexcept;
+  void job_begins() noexcept;
+  void job_ended(bool worked, const std::exception_ptr& failure) noexcept;
+  void measure_drain(Clock::time_point now) noexcept;
 
   Core& core_;
   const std::size_t flush_from_, paced_from_;
@@ -110,8 +113,13 @@ class Background {
   std::exception_ptr job_failure_;      // Guarded by mutex_.
   Figures figures_;                     // Guarded by mutex_.
   std::atomic<bool> asked_ = false, log_asked_ = false, job_failed_ = false;
-  std::atomic<double> drain_rate_;  // Bytes of memory freed per second of work.
-  std::thread maintenance_thread_, log_thread_;
+  // Bytes of memory freed per second in which there was a job, over the last few seconds.
+  std::atomic<double> drain_rate_;
+  std::size_t jobs_running_ = 0;        // Guarded by mutex_.
+  std::uint64_t released_at_mark_ = 0;  // Guarded by mutex_. When the rate was looked at last,
+  Clock::time_point mark_;              // or the first job began after a rest.
+  std::vector<std::thread> maintenance_threads_;
+  std::thread log_thread_;
 };
 
 }  // namespace varve::internal

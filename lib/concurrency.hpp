@@ -3,6 +3,7 @@
 
 #include <mutex>
 
+#include "lib/job_board.hpp"
 #include "lib/published_sequence.hpp"
 #include "varve/concurrent/epoch.hpp"
 
@@ -13,14 +14,14 @@ namespace varve::internal {
 //
 // Lock order, outermost first:
 //
-//   jobs     one structural job at a time: flush, merge, split; held for as long as the job takes
+//   jobs     planning and installing structural jobs: flush, merge, split
 //   catalog  the manifest's replacement and what belongs to it: the list of logs
 //   segments writer_mutex(), in key order
 //   log      handing out sequences and appending their records
 //
 // Readers take none of them: they pin an epoch, and what they find is retired, not freed.
 struct Concurrency {
-  std::mutex jobs;
+  JobBoard jobs;
   std::mutex catalog;
   std::mutex log;
   PublishedSequence published;

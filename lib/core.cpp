@@ -49,9 +49,20 @@ std::vector<Sequence> Core::snapshots_for_merge() const {
   return snapshots.live();
 }
 
-std::unique_lock<std::mutex> Core::lock_jobs() const {
-  return concurrency == nullptr ? std::unique_lock<std::mutex>()
-                                : std::unique_lock(concurrency->jobs);
+JobBoard::Lock Core::lock_jobs() const {
+  return concurrency == nullptr ? JobBoard::Lock() : concurrency->jobs.lock();
+}
+
+JobBoard::Lock Core::join_jobs() const {
+  return concurrency == nullptr ? JobBoard::Lock() : concurrency->jobs.join();
+}
+
+std::uint64_t Core::take_number(std::atomic<std::uint64_t>& next, std::uint64_t at_least) noexcept {
+  std::uint64_t seen = next.load(std::memory_order_relaxed);
+  while (true) {
+    const std::uint64_t number = std::max(seen, at_least);
+    if (next.compare_exchange_weak(seen, number + 1, std::memory_order_relaxed)) return number;
+  }
 }
 
 std::unique_lock<std::mutex> Core::lock_catalog() const {

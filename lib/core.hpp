@@ -30,8 +30,9 @@ namespace varve::internal {
 // Figures since open; see Statistics for their meanings.
 struct Counters {
   RelaxedCounter put, erase, get, get_hit, scan;
-  RelaxedCounter user_bytes, run_bytes;
-  RelaxedCounter flush, compaction, split, merge;
+  RelaxedCounter user_bytes;
+  std::atomic<std::uint64_t> run_bytes = 0;
+  std::atomic<std::uint64_t> flush = 0, compaction = 0, split = 0, merge = 0;
   RelaxedCounter recovered_operations, recovery_microseconds;
   bool recovered_after_crash = false;
 };
@@ -42,7 +43,8 @@ struct Counters {
 // Invariant: routes().at(i) is the segment of manifest()->segments[i]; every live run of the
 // manifest is open in exactly one view.
 // Thread-safety: without `concurrency`, one thread at a time. With it: routes() and views under an
-// epoch pin; publish() from any thread; jobs under lock_jobs(); the rest as each says.
+// epoch pin; publish() from any thread; jobs under lock_jobs() or join_jobs(); the rest as each
+// says.
 class Core {
  public:
   Core(std::shared_ptr<directory::Directory> directory,
@@ -68,6 +70,7 @@ class Core {
   std::atomic<std::size_t> memory_after_flush = 0;  // What the last flush for memory left, bytes.
   // Bytes that only readers still hold, as of the last look at it: no flush gives them back.
   std::atomic<std::size_t> memory_held = 0;
+  std::atomic<std::size_t> memory_in_jobs = 0;     // Bytes that a flush in progress will give back.
   std::atomic<std::size_t> exclusive_scans = 0;    // That are open: nobody may write.
   const std::unique_ptr<Concurrency> concurrency;  // Null where there is one thread at a time.
 
@@ -109,10 +112,19 @@ class Core {
   [[nodiscard]] std::vector<Sequence> snapshots_for_merge() const;
 
   // The locks of Concurrency, in its order; they lock nothing where there is only one thread.
-  [[nodiscard]] std::unique_lock<std::mutex> lock_jobs() const;
+  [[nodiscard]] JobBoard::Lock lock_jobs() const;  // Alone.
+  [[nodiscard]] JobBoard::Lock join_jobs() const;  // Beside jobs that write: see JobBoard.
   [[nodiscard]] std::unique_lock<std::mutex> lock_catalog() const;
   [[nodiscard]] std::unique_lock<std::mutex> lock_log() const;
   [[nodiscard]] std::unique_lock<segment::WriterMutex> lock_writer(segment::Segment& segment) const;
+
+  // Numbers that no file or segment has had. Any thread.
+  [[nodiscard]] std::uint64_t take_delta_number() {
+    return take_number(next_delta_number_, manifest()->next_delta_number);
+  }
+  [[nodiscard]] std::uint64_t take_segment_id() {
+    return take_number(next_segment_id_, manifest()->next_segment_id);
+  }
 
   // A segment object for a manifest record, its runs opened, its memory empty.
   [[nodiscard]] std::shared_ptr<segment::Segment> make_segment(const SegmentRecord& record,
@@ -153,7 +165,7 @@ class Core {
     const std::size_t size = memory_size(), held = memory_held.load(std::memory_order_relaxed);
     return size - std::min(size, held);
   }
-  // Brings memory_held up to date. Under lock_jobs().
+  // Brings memory_held up to date. Under join_jobs().
   void measure_held_memory();
   // alpha for this segment: Tuning::compaction_ratio, +-20 % so that segments do not fall due
   // together.
@@ -161,10 +173,14 @@ class Core {
 
  private:
   [[nodiscard]] Sequence checkpoint_for(const Manifest& manifest) const noexcept;
+  [[nodiscard]] static std::uint64_t take_number(std::atomic<std::uint64_t>& next,
+                                                 std::uint64_t at_least) noexcept;
   void replace_manifest(const std::function<void(Manifest&)>& edit);  // Under lock_catalog().
 
   std::atomic<const RouteMap*> routes_ = nullptr;
   std::atomic<Sequence> last_sequence_ = 0;
+  std::atomic<std::uint64_t> next_delta_number_ = 0, next_segment_id_ = 0;  // If the manifest's
+                                                                            // are not higher.
   bool log_listed_ = false;  // The manifest names the log file that is being written.
 };
 

@@ -39,6 +39,7 @@ void write_delta_file(Core& core, std::uint64_t number, std::vector<Slice>& slic
   file.kind = RunRecord::Kind::Slice;
   file.file_number = number;
   const std::uint64_t seed = run_seed(core.manifest()->uuid, file);
+  const WritingPhase writing(core, control);
   core.directory->put_immutable(delta_file_name(number), [&](directory::Sink& sink) {
     for (Slice& slice : slices) {
       pad_to_slice(sink);
@@ -83,7 +84,7 @@ void publish_slices(Core& core, std::uint64_t number, std::vector<Slice>& slices
 }
 
 void flush_slices(Core& core, std::vector<Slice> slices, const JobControl& control) {
-  const std::uint64_t number = core.manifest()->next_delta_number;
+  const std::uint64_t number = core.take_delta_number();
   const bool any_memory = std::any_of(
       slices.begin(), slices.end(), [](const Slice& slice) { return !slice.view->frozen.empty(); });
   VARVE_HOOK("flush.frozen");
@@ -161,9 +162,13 @@ void flush_segments(Core& core, const std::vector<SegmentPtr>& segments,
     }
   }
   if (core.unlogged_writes) {
+    if (control.joined != nullptr) return;
     flush_unlogged(core, control);
   } else {
-    core.sync_log();  // As above.
+    {
+      const WritingPhase writing(core, control);
+      core.sync_log();  // As above.
+    }
     if (!slices.empty()) flush_slices(core, std::move(slices), control);
     for (const SegmentPtr& segment : direct) merge_main(core, segment, control);
   }

@@ -23,6 +23,26 @@ void sort_by_route(const Core& core, std::vector<SegmentPtr>& segments) {
   });
 }
 
+std::size_t memory_size(const std::vector<SegmentPtr>& segments) {
+  std::size_t size = 0;
+  for (const SegmentPtr& segment : segments) size += Core::view_of(*segment)->memory_size();
+  return size;
+}
+
+void flush_claimed(Core& core, const std::vector<SegmentPtr>& segments, const JobControl& control) {
+  const Claim claim(core, segments);
+  struct InJob {
+    InJob(Core& of, std::size_t bytes) : core(of), size(bytes) { core.memory_in_jobs += size; }
+    InJob(const InJob&) = delete;
+    InJob& operator=(const InJob&) = delete;
+    ~InJob() { core.memory_in_jobs -= size; }
+    Core& core;
+    const std::size_t size;
+  };
+  const InJob in_job(core, memory_size(segments));
+  flush_segments(core, segments, control);
+}
+
 bool flush_for_log(Core& core, const JobControl& control) {
   const std::uint64_t limit = kLogBudgetFactor * core.options.memory_budget;
   if (core.log == nullptr) return false;
@@ -35,18 +55,23 @@ bool flush_for_log(Core& core, const JobControl& control) {
   const auto manifest = core.manifest();
   const auto& records = manifest->segments;
   std::vector<SegmentPtr> chosen;
+  bool any_in_job = false;
   for (std::size_t i = 0; i < core.routes().size(); ++i) {
     const SegmentPtr& segment = core.routes().at(i);
-    if (oldest_unflushed(*Core::view_of(*segment), records[i].flushed_sequence) <= needed) {
+    if (oldest_unflushed(*Core::view_of(*segment), records[i].flushed_sequence) > needed) continue;
+    if (Claim::is_free(core, *segment)) {
       chosen.push_back(segment);
+    } else {
+      any_in_job = true;
     }
   }
+  if (chosen.empty() && any_in_job) return false;
   if (chosen.empty()) {  // Nothing holds the log back: a commit alone lets go of it.
     if (manifest->checkpoint >= needed) return false;
     core.commit([](Manifest&) {});
     return true;
   }
-  flush_segments(core, chosen, control);
+  flush_claimed(core, chosen, control);
   return true;
 }
 
@@ -57,29 +82,33 @@ bool is_erased_whole(const Core& core, const segment::Segment& segment, const se
          (newest.to.empty() || (!segment.upper().empty() && newest.to >= segment.upper()));
 }
 
+// Merges the segment if that is due.
+bool merge_if_due(Core& core, const SegmentPtr& segment, const JobControl& control) {
+  const segment::ViewRef held = Core::view_of(*segment);
+  const segment::View& view = *held;
+  const bool many_tombstones = view.range_tombstones.size() > kRangeTombstonesMax &&
+                               core.snapshots.count() == 0;  // Else the merge must keep them.
+  segment::MergePlan plan;
+  if (many_tombstones || view.frozen.size() > kFrozenDeltasMax ||
+      is_erased_whole(core, *segment, view)) {
+    plan.kind = segment::MergeKind::Main;
+  } else {
+    plan = segment::plan_merge(view, core.compaction_ratio(*segment), core.options.tuning);
+  }
+  if (plan.kind == segment::MergeKind::None) return false;
+  const Claim claim(core, {segment});
+  if (plan.kind == segment::MergeKind::Main) {
+    merge_main(core, segment, control);
+  } else {
+    merge_tier(core, segment, plan.first, plan.count, control);
+  }
+  return true;
+}
+
 bool merge_one_segment(Core& core, const JobControl& control) {
-  for (const SegmentPtr& segment : core.routes().segments()) {
-    const segment::ViewRef held = Core::view_of(*segment);
-    const segment::View& view = *held;
-    const bool many_tombstones = view.range_tombstones.size() > kRangeTombstonesMax &&
-                                 core.snapshots.count() == 0;  // Else the merge must keep them.
-    if (many_tombstones || view.frozen.size() > kFrozenDeltasMax ||
-        is_erased_whole(core, *segment, view)) {
-      merge_main(core, SegmentPtr(segment), control);
-      return true;
-    }
-    const segment::MergePlan plan =
-        segment::plan_merge(view, core.compaction_ratio(*segment), core.options.tuning);
-    switch (plan.kind) {
-      case segment::MergeKind::None:
-        break;
-      case segment::MergeKind::Main:
-        merge_main(core, SegmentPtr(segment), control);
-        return true;
-      case segment::MergeKind::Tier:
-        merge_tier(core, SegmentPtr(segment), plan.first, plan.count, control);
-        return true;
-    }
+  for (const SegmentPtr& listed : core.routes().segments()) {
+    const SegmentPtr segment = listed;  // The routes may be replaced meanwhile.
+    if (Claim::is_free(core, *segment) && merge_if_due(core, segment, control)) return true;
   }
   return false;
 }
@@ -92,8 +121,11 @@ bool merge_small_neighbours(Core& core, const JobControl& control) {
   };
   const auto& segments = core.routes().segments();
   for (std::size_t i = 1; i < segments.size(); ++i) {
-    if (size(*segments[i - 1]) < small && size(*segments[i]) < small) {
-      merge_neighbours(core, SegmentPtr(segments[i - 1]), SegmentPtr(segments[i]), control);
+    if (Claim::is_free(core, *segments[i - 1]) && Claim::is_free(core, *segments[i]) &&
+        size(*segments[i - 1]) < small && size(*segments[i]) < small) {
+      const SegmentPtr left = segments[i - 1], right = segments[i];
+      const Claim claim(core, {left, right});
+      merge_neighbours(core, left, right, control);
       return true;
     }
   }
@@ -107,7 +139,8 @@ bool flush_for_memory(Core& core, const JobControl& control) {
   std::vector<std::pair<std::size_t, SegmentPtr>> by_size;
   for (const SegmentPtr& segment : core.routes().segments()) {
     const segment::ViewRef view = Core::view_of(*segment);
-    if (view->has_memory()) by_size.emplace_back(view->memory_size(), segment);
+    if (view->has_memory() && Claim::is_free(core, *segment))
+      by_size.emplace_back(view->memory_size(), segment);
   }
   if (by_size.empty()) return false;
   std::sort(by_size.begin(), by_size.end(),
@@ -120,7 +153,7 @@ bool flush_for_memory(Core& core, const JobControl& control) {
     chosen.push_back(std::move(segment));
   }
   sort_by_route(core, chosen);
-  flush_segments(core, chosen, control);
+  flush_claimed(core, chosen, control);
   if (core.concurrency != nullptr) core.concurrency->domain.collect();
   core.memory_after_flush = core.memory_size();
   return true;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
+
 #include "lib/core.hpp"
 #include "lib/merge_job.hpp"
 
@@ -10,7 +13,9 @@ namespace varve::internal {
 // room for what is being written meanwhile. Memory that a flush could not free, because cursors
 // still read it, is no reason to flush again before more has been written.
 [[nodiscard]] inline bool memory_due(const Core& core) noexcept {
-  const std::size_t size = core.flushable_size();
+  const std::size_t in_jobs = core.memory_in_jobs.load(std::memory_order_relaxed);
+  const std::size_t flushable = core.flushable_size();
+  const std::size_t size = flushable - std::min(flushable, in_jobs);
   const std::size_t budget = core.options.memory_budget;
   return size >= budget / 2 &&
          (size >= budget || core.memory_size() >= core.memory_after_flush + budget / 16);

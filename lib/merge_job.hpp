@@ -11,14 +11,50 @@
 
 namespace varve::internal {
 
-// Hears of a job's progress and may stop it.
+// How a job runs: who may stop it, and whether it lets other jobs in while it writes.
 struct JobControl {
   const CancelToken* cancel = nullptr;
+  JobBoard::Lock* joined = nullptr;  // From join_jobs(). Null: the job is alone.
   // Errors: Cancelled.
   void check() const;
 };
 
 using SegmentPtr = std::shared_ptr<segment::Segment>;
+
+// The time in which a job writes files and needs nothing that other jobs change: lets those in
+// that joined, if it joined itself.
+class WritingPhase {
+ public:
+  WritingPhase(const Core& core, const JobControl& control) noexcept
+      : core_(core), joined_(control.joined) {
+    if (joined_ != nullptr) core_.concurrency->jobs.begin_writing(*joined_);
+  }
+  WritingPhase(const WritingPhase&) = delete;
+  WritingPhase& operator=(const WritingPhase&) = delete;
+  ~WritingPhase() {
+    if (joined_ != nullptr) core_.concurrency->jobs.end_writing(*joined_);
+  }
+
+ private:
+  const Core& core_;
+  JobBoard::Lock* const joined_;
+};
+
+// Keeps other jobs off some segments. Made and destroyed under the job's lock.
+class Claim {
+ public:
+  Claim(const Core& core, std::vector<SegmentPtr> segments);
+  Claim(const Claim&) = delete;
+  Claim& operator=(const Claim&) = delete;
+  ~Claim();
+  [[nodiscard]] static bool is_free(const Core& core, const segment::Segment& segment) noexcept {
+    return core.concurrency == nullptr || !core.concurrency->jobs.claimed(segment.id());
+  }
+
+ private:
+  const Core& core_;
+  const std::vector<SegmentPtr> segments_;
+};
 
 // The jobs that change what a segment consists of. Each one merges from a view that it holds,
 // writes new files, commits one manifest edit and then publishes; until the edit, nothing that it
@@ -26,11 +62,13 @@ using SegmentPtr = std::shared_ptr<segment::Segment>;
 //
 // Writers and readers go on meanwhile: a job freezes what it merges, and what is written after that
 // stays in memory, in front of what the job made.
-// Thread-safety: under Core::lock_jobs(). Errors: NoSpace, Io, Corruption, Cancelled.
+// Thread-safety: under Core::lock_jobs(); or under join_jobs(), with the segments claimed, and then
+// there may be other jobs before the call returns. Errors: NoSpace, Io, Corruption, Cancelled.
 
 // Writes the memory of `segments` into runs: most as slices of one new delta file, those whose
 // deltas have reached alpha straight into a new main run. When writes without a log are in memory,
-// all segments are flushed as slices at one moment.
+// all segments are flushed as slices at one moment; only a job that is alone can do that, any other
+// leaves it undone.
 void flush_segments(Core& core, const std::vector<SegmentPtr>& segments,
                     const JobControl& control = {});
 

@@ -67,12 +67,7 @@ std::uint64_t child_size(const Core& core, std::uint64_t estimate) {
 class MainWriter {
  public:
   MainWriter(Core& core, const JobControl& control, Sequence cut, std::uint64_t child_size)
-      : core_(core),
-        control_(control),
-        cut_(cut),
-        child_size_(child_size),
-        next_id_(core.manifest()->next_segment_id),
-        pending_(core) {}
+      : core_(core), control_(control), cut_(cut), child_size_(child_size), pending_(core) {}
 
   // A child that is there already: the append case's untouched main run.
   void keep(SegmentRecord record, std::shared_ptr<const segment::Run> run) {
@@ -86,6 +81,7 @@ class MainWriter {
     first_->version = version;
   }
   void write_all(segment::PruningSource& source, const SequenceRange& range) {
+    const WritingPhase writing(core_, control_);
     while (source.valid()) write_one(source, range);
   }
   // Hands out the children; an empty first one when nothing was written.
@@ -96,6 +92,7 @@ class MainWriter {
     }
     return std::move(children_);
   }
+  // Above all ids that were given to children.
   [[nodiscard]] std::uint64_t next_id() const noexcept { return next_id_; }
   void committed() noexcept { pending_.committed(); }
   std::string last_key;  // Written so far, or of a kept run.
@@ -107,7 +104,8 @@ class MainWriter {
       record = std::move(*first_);
       first_.reset();
     } else {
-      record.id = next_id_++;
+      record.id = core_.take_segment_id();
+      next_id_ = record.id + 1;
       record.version = 1;
       record.fence = segment::shortest_separator(last_key, source.entry().key);
     }
@@ -136,7 +134,7 @@ class MainWriter {
   const JobControl& control_;
   const Sequence cut_;
   const std::uint64_t child_size_;
-  std::uint64_t next_id_;
+  std::uint64_t next_id_ = 0;
   std::optional<SegmentRecord> first_;
   std::vector<Child> children_;
   PendingFiles pending_;
@@ -266,7 +264,7 @@ std::vector<SegmentPtr> install(Core& core, const std::vector<Part>& parts,
                                 std::vector<Child> children, MainWriter& writer) {
   const std::size_t position = position_of(*core.manifest(), parts.front().segment->id());
   core.commit([&](Manifest& next) {
-    next.next_segment_id = writer.next_id();
+    next.next_segment_id = std::max(next.next_segment_id, writer.next_id());
     const auto at = next.segments.begin() + static_cast<std::ptrdiff_t>(position);
     next.segments.erase(at, at + static_cast<std::ptrdiff_t>(parts.size()));
     std::vector<SegmentRecord> records;
@@ -309,13 +307,24 @@ segment::ViewRef flushed_part(const segment::View& view, Sequence flushed) {
   return reference;
 }
 
+void write_file(Core& core, const JobControl& control, const std::string& name,
+                const std::function<void(directory::Sink&)>& write) {
+  const WritingPhase writing(core, control);
+  core.directory->put_immutable(name, write);
+}
+
+void sync_log(Core& core, const JobControl& control) {
+  const WritingPhase writing(core, control);
+  core.sync_log();
+}
+
 // Freezes what the segments have in memory, at one moment. But writes without a log record become
 // durable all at one moment or not at all (Core::unlogged_writes), and no segment must run ahead of
 // the others: they are flushed as a whole, and when more of them come at once, the merge leaves
 // them out.
 std::vector<Part> take_parts(Core& core, const std::vector<SegmentPtr>& segments,
                              const JobControl& control) {
-  if (core.unlogged_writes) flush_segments(core, {}, control);
+  if (core.unlogged_writes && control.joined == nullptr) flush_segments(core, {}, control);
   const auto manifest = core.manifest();
   std::vector<Part> parts;
   const SegmentLocks locks(core, segments);
@@ -342,7 +351,7 @@ std::vector<SegmentPtr> merge_main(Core& core, const SegmentPtr& segment,
   const std::vector<Part> parts = take_parts(core, {segment}, control);
   const segment::View& view = *parts.front().view;
   const Sequence cut = parts.front().cut;
-  if (!view.frozen.empty()) core.sync_log();
+  if (!view.frozen.empty()) sync_log(core, control);
   const std::vector<Sequence> snapshots = core.snapshots_for_merge();
   const auto manifest = core.manifest();
   const std::uint64_t version = segment->version().version() + 1;
@@ -393,9 +402,10 @@ SegmentPtr merge_neighbours(Core& core, const SegmentPtr& left, const SegmentPtr
   if (!Core::view_of(*left)->frozen.empty() || !Core::view_of(*right)->frozen.empty()) {
     flush_segments(core, {left, right}, control);
     if (left->retired() || right->retired()) return left;  // A later pass looks again.
+    if (control.joined != nullptr && core.unlogged_writes) return left;  // Likewise: not flushed.
   }
   const std::vector<Part> parts = take_parts(core, {left, right}, control);
-  core.sync_log();
+  sync_log(core, control);
   const std::vector<Sequence> snapshots = core.snapshots_for_merge();
   // Their keys do not overlap, so all layers of both are one merge. One flushed sequence speaks for
   // both: what the other has beyond it is replayed twice, to the same effect.
@@ -437,13 +447,13 @@ void merge_tier(Core& core, const SegmentPtr& segment, std::size_t first, std::s
   const bool bottom = first + count == view->runs.size();
   RunRecord file;
   file.kind = RunRecord::Kind::Slice;
-  file.file_number = core.manifest()->next_delta_number;
+  file.file_number = core.take_delta_number();
   SequenceRange range;
   for (const segment::RunLayer& layer : inputs) range.add(layer.record);
   const std::vector<Sequence> snapshots = core.snapshots_for_merge();
   std::optional<RunRecord> record;
   PendingFiles pending(core);
-  core.directory->put_immutable(run_file_name(file), [&](directory::Sink& sink) {
+  write_file(core, control, run_file_name(file), [&](directory::Sink& sink) {
     segment::PruningSource source({}, inputs, rules_for(snapshots, *view, bottom), segment->lower(),
                                   segment->upper());
     const auto summary =
@@ -465,7 +475,7 @@ void merge_tier(Core& core, const SegmentPtr& segment, std::size_t first, std::s
     if (record) list.insert(list.begin() + static_cast<std::ptrdiff_t>(first), replacement);
   };
   core.commit([&](Manifest& next) {
-    next.next_delta_number = file.file_number + 1;
+    next.next_delta_number = std::max(next.next_delta_number, file.file_number + 1);
     SegmentRecord& target = next.segments[position_of(next, segment->id())];
     target.version = segment->version().version();
     replace(target.slices, record.value_or(RunRecord{}));

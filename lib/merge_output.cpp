@@ -15,6 +15,23 @@ void JobControl::check() const {
   }
 }
 
+Claim::Claim(const Core& core, std::vector<SegmentPtr> segments)
+    : core_(core), segments_(std::move(segments)) {
+  if (core.concurrency == nullptr) return;
+  std::size_t count = 0;
+  try {
+    for (; count < segments_.size(); ++count) core.concurrency->jobs.claim(segments_[count]->id());
+  } catch (...) {
+    while (count > 0) core.concurrency->jobs.give_up(segments_[--count]->id());
+    throw;
+  }
+}
+
+Claim::~Claim() {
+  if (core_.concurrency == nullptr) return;
+  for (const SegmentPtr& segment : segments_) core_.concurrency->jobs.give_up(segment->id());
+}
+
 RunRecord record_of(const segment::RunSummary& summary) {
   RunRecord record;
   record.offset = summary.offset;

@@ -9,16 +9,22 @@ namespace varve::internal {
 
 using segment::Sequence;
 
-// Two writers that finish at the same time must not each leave the other's slot to the other: the
-// store of the own slot and the loads of the next one are sequentially consistent, so at least one
-// of the two sees both.
+// Two writers that finish at the same time must not each leave it to the other to move on: each one
+// stores (its slot, or the published sequence) and then loads what the other stores, all of it
+// sequentially consistent, so at least one of the two sees both.
 void PublishedSequence::publish(Sequence first, Sequence last) noexcept {
   VARVE_DCHECK(first <= last && first > published());
-  Slot& mine = slots_[first % kWindow];
-  mine.last.store(last, std::memory_order_relaxed);
-  mine.first.store(first, std::memory_order_seq_cst);
-  bool moved = false;
-  Sequence at = published_.load(std::memory_order_seq_cst);
+  Sequence at = published_.load(std::memory_order_acquire);
+  bool moved = at + 1 == first;
+  if (moved) {  // Nobody else moves it on before this write is done.
+    published_.store(last, std::memory_order_seq_cst);
+    at = last;
+  } else {
+    Slot& mine = slots_[first % kWindow];
+    mine.last.store(last, std::memory_order_relaxed);
+    mine.first.store(first, std::memory_order_seq_cst);
+    at = published_.load(std::memory_order_seq_cst);
+  }
   while (true) {
     // The slot of `at + 1` can only hold that sequence or an older one: await_room() sees to it.
     const Slot& next = slots_[(at + 1) % kWindow];

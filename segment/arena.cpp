@@ -122,6 +122,7 @@ struct ChunkPool::Impl {
   std::size_t hint = 0;                 // Where the last chunk was found.
   std::size_t empty_count = 0;          // Regions that are wholly free.
   std::atomic<std::size_t> in_use = 0;  // Stored under the mutex.
+  std::atomic<std::uint64_t> released = 0;  // Stored under the mutex.
   std::size_t mapped = 0;
   std::size_t size_limit = std::numeric_limits<std::size_t>::max();
 
@@ -208,6 +209,8 @@ ChunkPool::Chunk ChunkPool::allocate(std::size_t size) {
 void ChunkPool::release(Chunk chunk) noexcept {
   const std::lock_guard lock(impl_->mutex);
   impl_->in_use -= chunk.size;
+  impl_->released.store(impl_->released.load(std::memory_order_relaxed) + chunk.size,
+                        std::memory_order_relaxed);
   if (chunk.size <= kPooledSizeMax) {
     impl_->give_back_pooled(chunk.data, chunk.size);
   } else {
@@ -218,6 +221,10 @@ void ChunkPool::release(Chunk chunk) noexcept {
 
 std::size_t ChunkPool::size_in_use() const noexcept {
   return impl_->in_use.load(std::memory_order_relaxed);
+}
+
+std::uint64_t ChunkPool::size_released() const noexcept {
+  return impl_->released.load(std::memory_order_relaxed);
 }
 
 std::size_t ChunkPool::size_mapped() const noexcept {

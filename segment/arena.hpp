@@ -53,6 +53,8 @@ class ChunkPool {
   [[nodiscard]] std::size_t size_in_use() const noexcept;  // Bytes handed out.
   // Bytes obtained from the kernel: what is out, the holes between, and the regions kept.
   [[nodiscard]] std::size_t size_mapped() const noexcept;
+  // Bytes taken back so far.
+  [[nodiscard]] std::uint64_t size_released() const noexcept;
   // From now on allocate() throws rather than let size_in_use() pass `size`.
   void set_size_limit(std::size_t size) noexcept;
 

@@ -4,11 +4,13 @@
 #include <algorithm>
 #include <bit>
 #include <new>
+#include <vector>
 
 #include "directory/check.hpp"
 #include "segment/delta_cursor.hpp"
 #include "segment/delta_node.hpp"
 #include "segment/delta_record.hpp"
+#include "varve/concurrent/epoch.hpp"
 
 namespace varve::segment {
 
@@ -95,6 +97,16 @@ struct Delta::Split {
   Leaf* left;
   const Record* separator;
   Leaf* right;
+};
+
+struct Delta::Limbo {
+  struct Node {
+    void* memory;
+    std::size_t list;
+  };
+  std::vector<Node> coming;   // Unlinked; their grace has not begun.
+  std::vector<Node> waiting;  // For the end of the grace that `ticket` stands for.
+  std::uint64_t ticket = 0;
 };
 
 Delta::Delta(ChunkPool& pool, ReaderMode mode) noexcept : mode_(mode), arena_(pool) {}
@@ -299,6 +311,7 @@ const Record* Delta::make_record(const Addition& addition) {
 }
 
 void Delta::reserve_leaves(std::size_t count) {
+  if (free_leaves_ == nullptr) take_back();
   for (std::size_t have = free_count(free_leaves_, count); have < count; ++have) {
     push_free(free_leaves_, arena_.allocate(sizeof(Leaf), Leaf::kAlignment), sizeof(Leaf));
   }
@@ -330,16 +343,46 @@ DirectoryNode* Delta::take_node(std::size_t capacity) noexcept {
   return new (memory) DirectoryNode(rounded);
 }
 
-// The one place where replaced nodes go. Beside concurrent readers they stay until the delta dies:
-// a reader may still be in them.
+// The one place where replaced nodes go. List 0 is that of the leaves.
 void Delta::retire(Leaf* leaf) noexcept {
-  if (mode_ == ReaderMode::Concurrent) return;
-  push_free(free_leaves_, leaf, sizeof(Leaf));
+  mode_ == ReaderMode::Alone ? make_free(leaf, 0) : wait_for_readers(leaf, 0);
 }
 void Delta::retire(DirectoryNode* node) noexcept {
-  if (mode_ == ReaderMode::Concurrent) return;
-  push_free(free_nodes_[node_class_of(node->capacity())], node,
-            DirectoryNode::size_of(node->capacity()));
+  const std::size_t list = 1 + node_class_of(node->capacity());
+  mode_ == ReaderMode::Alone ? make_free(node, list) : wait_for_readers(node, list);
+}
+
+void Delta::make_free(void* memory, std::size_t list) noexcept {
+  if (list == 0) {
+    push_free(free_leaves_, memory, sizeof(Leaf));
+  } else {
+    push_free(free_nodes_[list - 1], memory, DirectoryNode::size_of(node_capacity(list - 1)));
+  }
+}
+
+// Nodes come in batches, since each batch costs a fence that other processors take part in: the
+// larger the delta, the larger they are, so that a delta has few of them and little memory in them.
+void Delta::wait_for_readers(void* memory, std::size_t list) noexcept {
+  constexpr std::size_t kBatchMin = 32, kEntriesPerNode = 128;
+  try {
+    if (limbo_ == nullptr) limbo_ = std::make_unique<Limbo>();
+    limbo_->coming.push_back({memory, list});
+  } catch (const std::bad_alloc&) {
+    return;  // The node's memory comes back when the delta dies.
+  }
+  const auto entries = static_cast<std::size_t>(entry_count());
+  if (limbo_->coming.size() < std::max(kBatchMin, entries / kEntriesPerNode)) return;
+  if (!limbo_->waiting.empty()) return;
+  limbo_->waiting.swap(limbo_->coming);
+  limbo_->ticket = concurrent::EpochDomain::begin_grace();
+}
+
+// Makes the waiting batch free if no reader can be in it any more.
+void Delta::take_back() noexcept {
+  if (limbo_ == nullptr || limbo_->waiting.empty()) return;
+  if (!concurrent::EpochDomain::grace_over(limbo_->ticket)) return;
+  for (const Limbo::Node& node : limbo_->waiting) make_free(node.memory, node.list);
+  limbo_->waiting.clear();
 }
 
 }  // namespace varve::segment

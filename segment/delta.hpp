@@ -35,6 +35,8 @@ class DeltaCursor;
 // Lifetime: the pool must outlive it.
 class Delta {
  public:
+  // Concurrent: who calls a const method, or moves a cursor, while there may be a writer, is pinned
+  // meanwhile (concurrent::EpochDomain), since the writer uses replaced nodes again.
   enum class ReaderMode : std::uint8_t { Alone, Concurrent };
   Delta(ChunkPool& pool, ReaderMode mode) noexcept;
   Delta(const Delta&) = delete;
@@ -95,6 +97,9 @@ class Delta {
   delta_detail::DirectoryNode* take_node(std::size_t capacity) noexcept;
   void retire(delta_detail::Leaf* leaf) noexcept;
   void retire(delta_detail::DirectoryNode* node) noexcept;
+  void make_free(void* memory, std::size_t list) noexcept;
+  void wait_for_readers(void* memory, std::size_t list) noexcept;
+  void take_back() noexcept;
 
   // Readers share this line; the writer touches it only when a root is replaced.
   alignas(64) std::atomic<delta_detail::DirectoryNode*> root_ = nullptr;
@@ -108,6 +113,8 @@ class Delta {
   // Singly linked through the first bytes of the free nodes.
   void* free_leaves_ = nullptr;
   std::array<void*, kNodeClassCount> free_nodes_{};
+  struct Limbo;
+  std::unique_ptr<Limbo> limbo_;  // Replaced nodes that readers may still be in.
 };
 
 }  // namespace varve::segment

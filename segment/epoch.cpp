@@ -261,6 +261,22 @@ void EpochDomain::synchronize() noexcept {
   }
 }
 
+std::uint64_t EpochDomain::begin_grace() noexcept {
+  heavy_fence();
+  return internal::epoch_now.fetch_add(1, std::memory_order_seq_cst);
+}
+
+bool EpochDomain::grace_over(std::uint64_t ticket) noexcept {
+  if (internal::process().forked()) return false;
+  for (const internal::EpochSlot* slot = internal::slots.load(std::memory_order_acquire);
+       slot != nullptr; slot = slot->next) {
+    if (slot == internal::epoch_slot) continue;
+    const std::uint64_t epoch = slot->epoch.load(std::memory_order_acquire);
+    if (epoch != 0 && epoch <= ticket) return false;
+  }
+  return true;
+}
+
 void EpochDomain::heavy_fence() noexcept {
 #if VARVE_THREAD_SANITIZER
   internal::fence_word.fetch_add(1, std::memory_order_seq_cst);

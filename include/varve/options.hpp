@@ -61,7 +61,10 @@ struct Tuning {
                                          // [64 KiB, 1 GiB]
   bool inline_maintenance = true;  // False: only maintain(), flush() and compact() do any, and
                                    // writes throw Busy once the memory budget is used up. True:
-                                   // in calls, or (Access::Concurrent) on a thread of the index.
+                                   // in calls, or (Access::Concurrent) on threads of the index.
+  // Access::Concurrent: threads that do maintenance, as many jobs of different segments side by
+  // side. 0: one per processor, 4 at most. At once. [0, 64]
+  std::uint32_t maintenance_threads = 0;
 };
 
 struct Options {

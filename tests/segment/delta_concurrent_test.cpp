@@ -12,6 +12,7 @@
 #include "directory/checksum.hpp"
 #include "segment/delta.hpp"
 #include "tests/support/catch.hpp"
+#include "varve/concurrent/epoch.hpp"
 
 namespace varve::segment {
 namespace {
@@ -84,6 +85,7 @@ class Stress {
   }
   void find_one(std::uint64_t number, std::vector<Sequence>& last_seen) {
     const std::string key = key_of(number);
+    const auto pinned = concurrent::EpochDomain::pin();
     const FoundEntry found = delta_.find(key, directory::hash64(key), kSequenceMax);
     if (!found.found) return fail("a key that was inserted is not found");
     if (found.value != value_of(key, found.sequence)) fail("a found value is not what was written");
@@ -96,7 +98,8 @@ class Stress {
     std::string last_key;
     Sequence last_sequence = 0;
     std::uint64_t keys = 0;
-    for (cursor->seek_to_first(); cursor->valid(); cursor->next()) {
+    pinned_move([&] { cursor->seek_to_first(); });
+    for (; cursor->valid(); pinned_move([&] { cursor->next(); })) {
       const EntryView& entry = cursor->entry();
       if (entry.value != value_of(entry.key, entry.sequence)) fail("a scanned value is wrong");
       if (keys == 0 || entry.key != last_key) {
@@ -115,7 +118,8 @@ class Stress {
     const auto cursor = delta_.cursor();
     std::string last_key;
     std::uint64_t keys = 0;
-    for (cursor->seek_to_last(); cursor->valid(); cursor->prev()) {
+    pinned_move([&] { cursor->seek_to_last(); });
+    for (; cursor->valid(); pinned_move([&] { cursor->prev(); })) {
       const EntryView& entry = cursor->entry();
       if (entry.value != value_of(entry.key, entry.sequence)) fail("a scanned value is wrong");
       if (keys != 0 && entry.key == last_key) continue;
@@ -124,6 +128,12 @@ class Stress {
       ++keys;
     }
     if (keys < count) fail("a backward scan lacks a key that was inserted before it began");
+  }
+  // Between two moves the cursor holds no node: it need not be pinned then.
+  template <typename Move>
+  static void pinned_move(const Move& move) {
+    const auto pinned = concurrent::EpochDomain::pin();
+    move();
   }
   void fail(const char* what) { failure_.store(what); }
 

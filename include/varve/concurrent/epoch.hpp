@@ -156,6 +156,13 @@ class VARVE_EXPORT EpochDomain {
   // Returns when every pin that existed at the call has ended. Requires: the thread is not pinned.
   static void synchronize() noexcept;
 
+  // For an owner that reuses the memory of unlinked objects rather than freeing it, and that must
+  // not wait: unlink objects, take a ticket, and reuse them once it is over. begin_grace() costs a
+  // heavy fence. grace_over(): no pin of another thread that existed at begin_grace() is left; a
+  // pin of the calling thread does not count, so that a pinned writer can reuse what it unlinked.
+  [[nodiscard]] static std::uint64_t begin_grace() noexcept;
+  [[nodiscard]] static bool grace_over(std::uint64_t ticket) noexcept;
+
   // The two sides of an asymmetric fence, for other protocols of the kind "store mine, fence, load
   // yours": of two threads that do so, one with the light and one with the heavy fence, at least
   // one sees the other's store. Light: about nothing. Heavy: a system call, microseconds.
