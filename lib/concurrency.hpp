@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <mutex>
-
+#include "directory/mutex.hpp"
+#include "lib/engine_locks.hpp"
 #include "lib/job_board.hpp"
 #include "lib/published_sequence.hpp"
 #include "varve/concurrent/epoch.hpp"
@@ -16,14 +16,17 @@ namespace varve::internal {
 //
 //   jobs     planning and installing structural jobs: flush, merge, split
 //   catalog  the manifest's replacement and what belongs to it: the list of logs
-//   segments writer_mutex(), in key order
+//   segments writer_mutex(), by id
 //   log      handing out sequences and appending their records
 //
 // Readers take none of them: they pin an epoch, and what they find is retired, not freed.
 struct Concurrency {
+  explicit Concurrency(const EngineLocks& locks)
+      : jobs(locks.jobs), catalog(locks.catalog), log(locks.log) {}
+
   JobBoard jobs;
-  std::mutex catalog;
-  std::mutex log;
+  directory::Mutex catalog;
+  directory::Mutex log;
   PublishedSequence published;
   concurrent::EpochDomain domain;  // Retired views and route maps.
 };

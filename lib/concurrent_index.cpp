@@ -109,6 +109,11 @@ class ConcurrentIndex final : public Index {
     return lifecycle() == Lifecycle::Ready && background_->healthy();
   }
   Statistics statistics() override;
+  LockReport lock_report() override {
+    const Call call(*this);
+    const auto& monitor = core_.locks.monitor;
+    return monitor == nullptr ? LockReport{} : monitor->report();
+  }
   const std::filesystem::path& path() const noexcept override { return path_; }
   Options options() override {
     const Call call(*this);

@@ -113,7 +113,7 @@ ConcurrentWriter::Obstacle ConcurrentWriter::try_write_one(const Request& reques
   const auto pinned = Core::pin();
   segment::Segment& segment = core_.routes().find(key);
   VARVE_HOOK("write.routed");
-  const std::lock_guard lock(segment.writer_mutex());
+  const std::unique_lock lock = lock_for(request, segment.writer_mutex());
   if (segment.retired()) return Obstacle::Retired;
   const Obstacle obstacle = take(
       request, WriteLog::operation_payload_size(key, value), 1,
@@ -175,7 +175,7 @@ ConcurrentWriter::Obstacle ConcurrentWriter::try_write_all(const Request& reques
     static_cast<void>(sequencer.next(operation.kind));
   }
   VARVE_HOOK("batch.routed");
-  const SegmentLocks locks(core_, segments);
+  const SegmentLocks locks(core_, segments, request.deadline);
   if (std::any_of(segments.begin(), segments.end(),
                   [](const segment::Segment* segment) { return segment->retired(); })) {
     return Obstacle::Retired;

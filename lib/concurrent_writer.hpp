@@ -71,6 +71,14 @@ class ConcurrentWriter {
   enum class Obstacle : std::uint8_t { None, Retired, Scan, Log };
   class Publication;
 
+  // Errors: Busy or PotentialDeadlock when the deadline passes first.
+  [[nodiscard]] static std::unique_lock<directory::Mutex> lock_for(const Request& request,
+                                                                   directory::Mutex& mutex) {
+    if (!request.deadline) [[likely]]
+      return std::unique_lock(mutex);
+    mutex.lock_before(*request.deadline);
+    return {mutex, std::adopt_lock};
+  }
   [[nodiscard]] Request admit(const WriteOptions& options, std::size_t size);
   template <typename Append>
   [[nodiscard]] Obstacle take(const Request& request, std::size_t payload_size, Sequence count,

@@ -15,9 +15,10 @@ Core::Core(std::shared_ptr<directory::Directory> opened,
     : directory(std::move(opened)),
       ownership(std::move(owner)),
       options(chosen),
+      locks(options.lock_health),
       catalog(*directory, std::move(manifest), failure),
       run_store(*directory, catalog.manifest()->uuid, options.reads),
-      concurrency(options.access == Access::Concurrent ? std::make_unique<Concurrency>()
+      concurrency(options.access == Access::Concurrent ? std::make_unique<Concurrency>(locks)
                                                        : nullptr) {}
 
 Core::~Core() {
@@ -65,13 +66,13 @@ std::uint64_t Core::take_number(std::atomic<std::uint64_t>& next, std::uint64_t 
   }
 }
 
-std::unique_lock<std::mutex> Core::lock_catalog() const {
-  return concurrency == nullptr ? std::unique_lock<std::mutex>()
+std::unique_lock<directory::Mutex> Core::lock_catalog() const {
+  return concurrency == nullptr ? std::unique_lock<directory::Mutex>()
                                 : std::unique_lock(concurrency->catalog);
 }
 
-std::unique_lock<std::mutex> Core::lock_log() const {
-  return concurrency == nullptr ? std::unique_lock<std::mutex>()
+std::unique_lock<directory::Mutex> Core::lock_log() const {
+  return concurrency == nullptr ? std::unique_lock<directory::Mutex>()
                                 : std::unique_lock(concurrency->log);
 }
 
@@ -96,7 +97,7 @@ std::shared_ptr<segment::Segment> Core::make_segment(const SegmentRecord& record
   if (record.main) view->runs.push_back({*record.main, run_store.open(*record.main)});
   view->range_tombstones = record.range_tombstones;
   return std::make_shared<segment::Segment>(record.id, record.fence, std::move(upper),
-                                            record.version, view.release());
+                                            record.version, view.release(), locks.segment);
 }
 
 void Core::publish(segment::Segment& segment, const std::function<void(segment::View&)>& change) {

@@ -13,8 +13,10 @@
 #include <vector>
 
 #include "directory/directory.hpp"
+#include "directory/mutex.hpp"
 #include "lib/catalog.hpp"
 #include "lib/concurrency.hpp"
+#include "lib/engine_locks.hpp"
 #include "lib/failure_latch.hpp"
 #include "lib/relaxed_counter.hpp"
 #include "lib/route_map.hpp"
@@ -56,6 +58,7 @@ class Core {
   std::shared_ptr<directory::Directory> directory;
   std::unique_ptr<directory::Ownership> ownership;
   Options options;
+  const EngineLocks locks;
   FailureLatch failure;
   segment::ChunkPool pool;
   Catalog catalog;
@@ -114,8 +117,8 @@ class Core {
   // The locks of Concurrency, in its order; they lock nothing where there is only one thread.
   [[nodiscard]] JobBoard::Lock lock_jobs() const;  // Alone.
   [[nodiscard]] JobBoard::Lock join_jobs() const;  // Beside jobs that write: see JobBoard.
-  [[nodiscard]] std::unique_lock<std::mutex> lock_catalog() const;
-  [[nodiscard]] std::unique_lock<std::mutex> lock_log() const;
+  [[nodiscard]] std::unique_lock<directory::Mutex> lock_catalog() const;
+  [[nodiscard]] std::unique_lock<directory::Mutex> lock_log() const;
   [[nodiscard]] std::unique_lock<segment::WriterMutex> lock_writer(segment::Segment& segment) const;
 
   // Numbers that no file or segment has had. Any thread.

@@ -47,6 +47,7 @@ class Index : public std::enable_shared_from_this<Index> {
   // Ready, and no background job is failing.
   [[nodiscard]] virtual bool healthy() const noexcept { return lifecycle() == Lifecycle::Ready; }
   [[nodiscard]] virtual Statistics statistics() = 0;
+  [[nodiscard]] virtual LockReport lock_report() { return {}; }
   [[nodiscard]] virtual const std::filesystem::path& path() const noexcept = 0;
   [[nodiscard]] virtual Options options() = 0;
   virtual void set_codecs(std::string_view key_codec, std::string_view value_codec) = 0;

@@ -2,13 +2,15 @@
 #pragma once
 
 #include <algorithm>
-#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
 #include <utility>
 #include <vector>
+
+#include "directory/lock_class.hpp"
+#include "directory/mutex.hpp"
 
 namespace varve::internal {
 
@@ -22,7 +24,9 @@ namespace varve::internal {
 // Thread-safety: lock() and join() from any thread, the rest under the lock they return.
 class JobBoard {
  public:
-  using Lock = std::unique_lock<std::mutex>;
+  using Lock = std::unique_lock<directory::Mutex>;
+
+  explicit JobBoard(const directory::LockClass& lock_class) noexcept : mutex_(lock_class) {}
 
   // Waits until no job is writing; no other begins while the lock is held or waited for.
   [[nodiscard]] Lock lock() {
@@ -62,8 +66,8 @@ class JobBoard {
   }
 
  private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
+  directory::Mutex mutex_;
+  std::condition_variable_any changed_;
   std::size_t writing_ = 0;            // Jobs.
   std::size_t waiting_alone_ = 0;      // Threads in lock().
   std::vector<std::uint64_t> claims_;  // Segment ids; a few.

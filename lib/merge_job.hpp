@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "lib/core.hpp"
+#include "lib/hooks.hpp"
 #include "varve/segment_index.hpp"
 
 namespace varve::internal {
@@ -28,6 +29,7 @@ class WritingPhase {
   WritingPhase(const Core& core, const JobControl& control) noexcept
       : core_(core), joined_(control.joined) {
     if (joined_ != nullptr) core_.concurrency->jobs.begin_writing(*joined_);
+    VARVE_HOOK("job.writing");
   }
   WritingPhase(const WritingPhase&) = delete;
   WritingPhase& operator=(const WritingPhase&) = delete;

@@ -230,7 +230,7 @@ SegmentPtr segment_of(Core& core, const Child& child, std::string upper, const L
   add_tombstones(view->range_tombstones, leftover.range_tombstones);
   return std::make_shared<segment::Segment>(child.record.id, child.record.fence, std::move(upper),
                                             std::max(child.record.version, version_min),
-                                            view.release());
+                                            view.release(), core.locks.segment);
 }
 
 // Puts new segments in the place of the parents. Writers that wait for a parent's lock find it

@@ -238,7 +238,7 @@ void remove_strays(Core& core) {
 void begin_writing(Core& core, const std::vector<RecoveredLog>& recovered) {
   const Options& options = core.options;
   core.log = std::make_unique<WriteLog>(*core.directory, core.manifest()->uuid,
-                                        options.tuning.log_file_size);
+                                        options.tuning.log_file_size, core.locks.log_sync);
   core.log->adopt(recovered);
   core.commit([&](Manifest& next) {
     ++next.writer_epoch;

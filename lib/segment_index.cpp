@@ -214,6 +214,9 @@ bool SegmentIndex::health() const noexcept {
 Statistics SegmentIndex::statistics() const {
   return ready().statistics();
 }
+LockReport SegmentIndex::lock_report() const {
+  return ready().lock_report();
+}
 const std::filesystem::path& SegmentIndex::path() const noexcept {
   static const std::filesystem::path none;
   return index_ == nullptr ? none : index_->path();

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <algorithm>
 #include <memory>
-#include <mutex>
+#include <optional>
+#include <utility>
 #include <vector>
 
+#include "directory/acquire_multiple.hpp"
 #include "lib/core.hpp"
 
 namespace varve::internal {
@@ -15,13 +16,15 @@ namespace varve::internal {
 // there is nothing to lock.
 class SegmentLocks {
  public:
-  SegmentLocks(const Core& core, std::vector<segment::Segment*> segments) {
+  // Errors: Busy or PotentialDeadlock when a deadline is given and passes first.
+  SegmentLocks(const Core& core, const std::vector<segment::Segment*>& segments,
+               const std::optional<directory::Mutex::Clock::time_point>& deadline = {}) {
     if (core.concurrency == nullptr) return;
-    std::sort(segments.begin(), segments.end(),
-              [](const auto* a, const auto* b) { return a->id() < b->id(); });
-    segments.erase(std::unique(segments.begin(), segments.end()), segments.end());
-    locks_.reserve(segments.size());
-    for (segment::Segment* segment : segments) locks_.emplace_back(segment->writer_mutex());
+    std::vector<directory::Mutex*> mutexes;
+    mutexes.reserve(segments.size());
+    for (segment::Segment* segment : segments) mutexes.push_back(&segment->writer_mutex());
+    held_ = deadline ? directory::acquire_multiple_before(std::move(mutexes), *deadline)
+                     : directory::acquire_multiple(std::move(mutexes));
   }
   SegmentLocks(const Core& core, const std::vector<std::shared_ptr<segment::Segment>>& segments)
       : SegmentLocks(core, pointers(segments)) {}
@@ -34,7 +37,7 @@ class SegmentLocks {
     for (const auto& segment : segments) list.push_back(segment.get());
     return list;
   }
-  std::vector<std::unique_lock<segment::WriterMutex>> locks_;
+  directory::HeldMutexes held_;
 };
 
 }  // namespace varve::internal

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <mutex>
 #include <utility>
 
 #include "directory/bytes.hpp"
@@ -38,11 +39,13 @@ RecoveredLog seal_recovered_log(directory::Directory& directory, std::string_vie
           .last_sequence = scan.last_sequence};
 }
 
-WriteLog::WriteLog(directory::Directory& directory, std::string uuid, std::size_t file_size)
+WriteLog::WriteLog(directory::Directory& directory, std::string uuid, std::size_t file_size,
+                   const directory::LockClass& sync_class)
     : directory_(directory),
       uuid_(std::move(uuid)),
       boot_id_(directory.boot_id()),
-      file_size_(file_size) {}
+      file_size_(file_size),
+      sync_mutex_(sync_class) {}
 
 WriteLog::~WriteLog() = default;
 

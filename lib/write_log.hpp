@@ -5,13 +5,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "directory/directory.hpp"
+#include "directory/mutex.hpp"
 #include "lib/log_format.hpp"
 #include "lib/manifest.hpp"
 #include "varve/error.hpp"
@@ -52,7 +52,9 @@ class WriteLog {
  public:
   static constexpr std::size_t kSpareCountMax = 2;
 
-  WriteLog(directory::Directory& directory, std::string uuid, std::size_t file_size);
+  // `sync_class`: of the lock that a device flush holds.
+  WriteLog(directory::Directory& directory, std::string uuid, std::size_t file_size,
+           const directory::LockClass& sync_class);
   WriteLog(const WriteLog&) = delete;
   WriteLog& operator=(const WriteLog&) = delete;
   ~WriteLog();
@@ -148,7 +150,7 @@ class WriteLog {
   std::atomic<std::uint64_t> bytes_synced_ = 0;    // Never above bytes_appended_.
   std::atomic<std::uint64_t> sync_count_ = 0;
 
-  std::mutex sync_mutex_;         // Held during a device flush; the last lock of all.
+  directory::Mutex sync_mutex_;   // Held during a device flush; the last lock of all.
   std::optional<Error> failure_;  // Set once, before failed_.
   std::atomic<bool> failed_ = false;
 };

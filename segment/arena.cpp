@@ -118,10 +118,10 @@ void unpoison_memory([[maybe_unused]] const void* begin,
 
 struct ChunkPool::Impl {
   mutable std::mutex mutex;
-  std::vector<Region> regions;          // Sorted by base.
-  std::size_t hint = 0;                 // Where the last chunk was found.
-  std::size_t empty_count = 0;          // Regions that are wholly free.
-  std::atomic<std::size_t> in_use = 0;  // Stored under the mutex.
+  std::vector<Region> regions;              // Sorted by base.
+  std::size_t hint = 0;                     // Where the last chunk was found.
+  std::size_t empty_count = 0;              // Regions that are wholly free.
+  std::atomic<std::size_t> in_use = 0;      // Stored under the mutex.
   std::atomic<std::uint64_t> released = 0;  // Stored under the mutex.
   std::size_t mapped = 0;
   std::size_t size_limit = std::numeric_limits<std::size_t>::max();

@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "directory/check.hpp"
+#include "directory/lock_class.hpp"
 #include "segment/version.hpp"
 #include "segment/view.hpp"
 #include "segment/writer_mutex.hpp"
@@ -23,13 +25,15 @@ namespace varve::segment {
 // time: who holds writer_mutex(), where there are several threads.
 class Segment {
  public:
-  // Takes over the caller's reference to `view`. `upper` empty: no end.
+  // Takes over the caller's reference to `view`. `upper` empty: no end. `lock_class`: of its writer
+  // mutex, in which the id is its place.
   Segment(std::uint64_t id, std::string lower, std::string upper, std::uint64_t version,
-          const View* view) noexcept
+          const View* view, const directory::LockClass& lock_class) noexcept
       : id_(id),
         lower_(std::move(lower)),
         upper_(std::move(upper)),
         version_(version),
+        writer_mutex_(lock_class, order_number(id)),
         view_(view) {}
   Segment(const Segment&) = delete;
   Segment& operator=(const Segment&) = delete;
@@ -67,6 +71,12 @@ class Segment {
   }
 
  private:
+  // Every split takes new ids: 2^32 of them are out of reach.
+  static std::uint32_t order_number(std::uint64_t id) noexcept {
+    VARVE_CHECK(id < directory::Mutex::kOnly);
+    return static_cast<std::uint32_t>(id);
+  }
+
   const std::uint64_t id_;
   const std::string lower_;
   const std::string upper_;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <mutex>
+#include "directory/mutex.hpp"
 
 namespace varve::segment {
 
 // What excludes a second writer of a segment.
-using WriterMutex = std::mutex;
+using WriterMutex = directory::Mutex;
 
 }  // namespace varve::segment

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "varve/directory_lock.hpp"
+#include "varve/lock_health.hpp"
 
 namespace varve {
 
@@ -76,6 +77,7 @@ struct Options {
   std::size_t memory_budget = std::size_t{128} << 20;  // Bytes of deltas. [256 KiB, 1 TiB]
   Reads reads = Reads::Mapped;
   CloseMode close = CloseMode::CancelJobs;
+  LockHealthOptions lock_health;  // Of the locks of Access::Concurrent: see lock_report().
   bool create_if_missing = true;  // open() of an absent index creates it; false: NotFound.
   bool read_only = false;         // Shared lock; writes throw ReadOnly; nothing on disk changes.
   std::chrono::milliseconds lock_wait = kOpenWaitDefault;  // For the directory lock.
@@ -89,7 +91,9 @@ struct Options {
 
 struct WriteOptions {
   std::optional<Durability> durability = {};  // Default: Options::durability.
-  // A write that cannot finish in this time has no effect and throws Busy. Default: none.
+  // A write that cannot finish in this time has no effect and throws Busy (or PotentialDeadlock,
+  // should it have waited for a lock in a circle). Once it has its locks it finishes, though, and
+  // Synced writes wait for the device. Default: none.
   std::optional<std::chrono::nanoseconds> deadline = {};
 };
 

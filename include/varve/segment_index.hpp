@@ -15,6 +15,7 @@
 #include "varve/directory_lock.hpp"
 #include "varve/error.hpp"
 #include "varve/limits.hpp"
+#include "varve/lock_health.hpp"
 #include "varve/options.hpp"
 #include "varve/scan.hpp"
 #include "varve/statistics.hpp"
@@ -156,6 +157,9 @@ class VARVE_EXPORT SegmentIndex {
   // True while nothing is unfinished or failed: ready, and no failure latched.
   [[nodiscard]] bool health() const noexcept;
   [[nodiscard]] Statistics statistics() const;
+  // How the locks of Access::Concurrent have fared since open: which were waited for, how often and
+  // for how long. Empty unless Options::lock_health.enabled. Thread-safety: any thread.
+  [[nodiscard]] LockReport lock_report() const;
   [[nodiscard]] const std::filesystem::path& path() const noexcept;
   // The options in force, with the persisted codec names.
   [[nodiscard]] Options options() const;

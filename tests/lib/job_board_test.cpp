@@ -4,13 +4,16 @@
 #include <atomic>
 #include <thread>
 
+#include "lib/lock_rank.hpp"
 #include "tests/support/catch.hpp"
 
 namespace varve::internal {
 namespace {
 
+const directory::LockClass kJobs("jobs", LockRank::kMaintenance);
+
 TEST_CASE("a job lets others in while it writes, and not before", "[lib][jobs]") {
-  JobBoard board;
+  JobBoard board(kJobs);
   JobBoard::Lock first = board.join();
   std::atomic<bool> second_in = false;
   std::thread second([&] {
@@ -31,7 +34,7 @@ TEST_CASE("a job lets others in while it writes, and not before", "[lib][jobs]")
 
 TEST_CASE("who wants to be alone waits for those that write and keeps new ones out",
           "[lib][jobs]") {
-  JobBoard board;
+  JobBoard board(kJobs);
   JobBoard::Lock writing = board.join();
   board.begin_writing(writing);
   std::atomic<bool> alone = false;
@@ -54,7 +57,7 @@ TEST_CASE("who wants to be alone waits for those that write and keeps new ones o
 }
 
 TEST_CASE("claims are by segment and are given up one by one", "[lib][jobs]") {
-  JobBoard board;
+  JobBoard board(kJobs);
   board.claim(1);
   board.claim(2);
   CHECK(board.claimed(1));

@@ -21,6 +21,7 @@ using directory::Directory;
 using Tail = LogScan::Tail;
 
 constexpr std::size_t kFileSize = 8192;
+const directory::LockClass kSyncClass("log sync", 70);
 const std::string kUuid = "01234567-89ab-4def-8123-456789abcdef";
 
 // A memory directory that counts, and fails on demand.
@@ -139,7 +140,7 @@ Read read(const Directory& directory, std::uint64_t number, LogRecordEntry entry
 
 TEST_CASE("what was appended is in the file at once", "[lib][write_log]") {
   FaultyDirectory directory;
-  WriteLog log(directory, kUuid, kFileSize);
+  WriteLog log(directory, kUuid, kFileSize, kSyncClass);
   CHECK_FALSE(log.fits(0));
   log.rotate(3, 10, 0);
   std::string batch;
@@ -177,7 +178,7 @@ TEST_CASE("payload sizes are told before anything is written", "[lib][write_log]
 
 TEST_CASE("a file is filled to its last byte and not beyond", "[lib][write_log]") {
   FaultyDirectory directory;
-  WriteLog log(directory, kUuid, kFileSize);
+  WriteLog log(directory, kUuid, kFileSize, kSyncClass);
   log.rotate(1, 1, 0);
   const std::size_t most = kFileSize - kLogHeaderSize - kLogRecordHeaderSize;
   CHECK(log.fits(most));
@@ -199,7 +200,7 @@ TEST_CASE("a file is filled to its last byte and not beyond", "[lib][write_log]"
 TEST_CASE("rotation makes a file durable before there is the next one, and seals it",
           "[lib][write_log]") {
   FaultyDirectory directory;
-  WriteLog log(directory, kUuid, kFileSize);
+  WriteLog log(directory, kUuid, kFileSize, kSyncClass);
   log.rotate(1, 1, 0);
   CHECK(log.live() == std::vector<LogRecordEntry>{{1, 0, kLogHeaderSize}});
   log.append_operation(1, OperationKind::Put, "k", "v");
@@ -216,7 +217,7 @@ TEST_CASE("rotation makes a file durable before there is the next one, and seals
 TEST_CASE("sync flushes the device once for what is new, and not at all for nothing",
           "[lib][write_log]") {
   FaultyDirectory directory;
-  WriteLog log(directory, kUuid, kFileSize);
+  WriteLog log(directory, kUuid, kFileSize, kSyncClass);
   log.sync();  // Before there is any file.
   log.rotate(1, 1, 0);
   directory.faults.sync_count = 0;
@@ -233,7 +234,7 @@ TEST_CASE("sync flushes the device once for what is new, and not at all for noth
 
 TEST_CASE("after a failed sync nothing is written or synced any more", "[lib][write_log][fault]") {
   FaultyDirectory directory;
-  WriteLog log(directory, kUuid, kFileSize);
+  WriteLog log(directory, kUuid, kFileSize, kSyncClass);
   log.rotate(1, 1, 0);
   log.append_operation(1, OperationKind::Put, "k", "v");
   const std::uint64_t synced_end = log.live().back().synced_end;
@@ -253,7 +254,7 @@ TEST_CASE("after a failed sync nothing is written or synced any more", "[lib][wr
 
 TEST_CASE("a record that could not be published poisons the log", "[lib][write_log][fault]") {
   FaultyDirectory directory;
-  WriteLog log(directory, kUuid, kFileSize);
+  WriteLog log(directory, kUuid, kFileSize, kSyncClass);
   log.rotate(1, 1, 0);
   directory.faults.fail_publish = true;
   CHECK(test::error_of([&] { log.append_operation(1, OperationKind::Put, "k", "v"); }) ==
@@ -267,7 +268,7 @@ TEST_CASE("a record that could not be published poisons the log", "[lib][write_l
 TEST_CASE("a rotation without space changes nothing and may be tried again",
           "[lib][write_log][fault]") {
   FaultyDirectory directory;
-  WriteLog log(directory, kUuid, kFileSize);
+  WriteLog log(directory, kUuid, kFileSize, kSyncClass);
   log.rotate(1, 1, 0);
   log.append_operation(1, OperationKind::Put, "k", "v");
   directory.faults.fail_create = true;
@@ -285,7 +286,7 @@ TEST_CASE("a rotation without space changes nothing and may be tried again",
 TEST_CASE("a new file whose header could not be synced is gone, and the log poisoned",
           "[lib][write_log][fault]") {
   FaultyDirectory directory;
-  WriteLog log(directory, kUuid, kFileSize);
+  WriteLog log(directory, kUuid, kFileSize, kSyncClass);
   directory.faults.fail_sync = true;
   CHECK(test::error_of([&] { log.rotate(1, 1, 0); }) == ErrorCode::Io);
   directory.faults.fail_sync = false;
@@ -297,7 +298,7 @@ TEST_CASE("a new file whose header could not be synced is gone, and the log pois
 TEST_CASE("files are released up to the checkpoint, but never the current one",
           "[lib][write_log]") {
   FaultyDirectory directory;
-  WriteLog log(directory, kUuid, kFileSize);
+  WriteLog log(directory, kUuid, kFileSize, kSyncClass);
   for (std::uint64_t number = 1; number <= 5; ++number) {
     log.rotate(number, number * 10, 0);
     log.append_operation(number * 10, OperationKind::Put, "k", "v");
@@ -323,7 +324,7 @@ TEST_CASE("files are released up to the checkpoint, but never the current one",
 
 TEST_CASE("a recycled file shows nothing of what it held", "[lib][write_log][damage]") {
   FaultyDirectory directory;
-  WriteLog log(directory, kUuid, kFileSize);
+  WriteLog log(directory, kUuid, kFileSize, kSyncClass);
   log.rotate(1, 1, 0);
   for (Sequence sequence = 1; sequence <= 60; ++sequence) {
     log.append_operation(sequence, OperationKind::Put, "key", "value");
@@ -344,7 +345,7 @@ TEST_CASE("a recycled file shows nothing of what it held", "[lib][write_log][dam
 
 TEST_CASE("files made for a huge record, and spares at a close, are removed", "[lib][write_log]") {
   FaultyDirectory directory;
-  WriteLog log(directory, kUuid, kFileSize);
+  WriteLog log(directory, kUuid, kFileSize, kSyncClass);
   log.rotate(1, 1, 100'000);
   log.append_operation(1, OperationKind::Put, "k", std::string(90'000, 'v'));
   log.rotate(2, 2, 0);
@@ -361,7 +362,7 @@ TEST_CASE("a recovered log is cut to what was recovered, sealed, and released in
           "[lib][write_log]") {
   FaultyDirectory directory;
   {
-    WriteLog log(directory, kUuid, kFileSize);
+    WriteLog log(directory, kUuid, kFileSize, kSyncClass);
     log.rotate(4, 1, 0);
     log.append_operation(1, OperationKind::Put, "k", "v");
     log.append_operation(2, OperationKind::Put, "k", "w");
@@ -381,7 +382,7 @@ TEST_CASE("a recovered log is cut to what was recovered, sealed, and released in
         recovered.entry);
   CHECK(directory.faults.steps.size() == step_count);  // It was durable already.
 
-  WriteLog log(directory, kUuid, kFileSize);
+  WriteLog log(directory, kUuid, kFileSize, kSyncClass);
   log.adopt({recovered});
   CHECK(log.live_size() == before.scan.end);
   log.rotate(5, 3, 0);
@@ -397,7 +398,7 @@ TEST_CASE("a recovered log is cut to what was recovered, sealed, and released in
 
 TEST_CASE("syncs from other threads go along with appends and rotations", "[lib][write_log]") {
   auto directory = directory::make_memory_directory();
-  WriteLog log(*directory, kUuid, kFileSize);
+  WriteLog log(*directory, kUuid, kFileSize, kSyncClass);
   log.rotate(1, 1, 0);
   std::atomic<bool> done = false;
   std::vector<std::thread> syncers;

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "directory/directory.hpp"
+#include "lib/segment_index_access.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/error_of.hpp"
+#include "tests/support/interleave.hpp"
+#include "tests/support/tiny_options.hpp"
+#include "varve/error.hpp"
+#include "varve/segment_index.hpp"
+
+namespace varve::test {
+namespace {
+
+using internal::SegmentIndexAccess;
+using std::chrono::milliseconds;
+
+Options concurrent_options() {
+  Options options = tiny_options();
+  options.access = Access::Concurrent;
+  options.tuning.inline_maintenance = false;
+  return options;
+}
+
+std::string value_of(SegmentIndex& index, const std::string& key) {
+  return index.get(key).value_or("nothing");
+}
+
+TEST_CASE("a write whose segment stays locked gives up at its deadline", "[concurrent][locks]") {
+  auto index = SegmentIndexAccess::open(directory::make_memory_directory(), concurrent_options());
+  index.put("a", "before");
+  Interleave script;
+  auto& logged = script.stop("write.logged", "holder");
+  script.begin("holder", [&] { index.put("a", "holder"); });
+  logged.await();  // It has the segment's lock.
+
+  WriteOptions in_time;
+  in_time.deadline = milliseconds(5);
+  CHECK(error_of([&] { index.put("a", "late", in_time); }) == ErrorCode::Busy);
+  CHECK(error_of([&] { index.erase("b", in_time); }) == ErrorCode::Busy);
+  WriteBatch batch;
+  batch.put("a", "late");
+  batch.put("c", "late");
+  CHECK(error_of([&] { index.write(batch, in_time); }) == ErrorCode::Busy);
+  CHECK(value_of(index, "a") == "before");  // Readers wait for nobody.
+
+  logged.release();
+  script.join("holder");
+  CHECK(value_of(index, "a") == "holder");
+  CHECK(value_of(index, "c") == "nothing");
+  index.put("a", "in time", in_time);
+  CHECK(value_of(index, "a") == "in time");
+}
+
+TEST_CASE("the lock report counts who waited, and contention is told once", "[concurrent][locks]") {
+  std::atomic<int> alerts = 0;
+  Options options = concurrent_options();
+  options.lock_health.enabled = true;
+  options.lock_health.wait_threshold = std::chrono::nanoseconds(1);
+  options.lock_health.window_wait_count = 1;
+  options.lock_health.on_alert = [&](const LockAlert& alert) {
+    if (alert.kind == LockAlertKind::HighLockContention && alert.lock == "segment") ++alerts;
+  };
+  auto index = SegmentIndexAccess::open(directory::make_memory_directory(), options);
+  Interleave script;
+  auto& logged = script.stop("write.logged", "holder");
+  script.begin("holder", [&] { index.put("a", "holder"); });
+  logged.await();
+  WriteOptions in_time;
+  in_time.deadline = milliseconds(5);
+  for (int i = 0; i < 2; ++i) {
+    CHECK(error_of([&] { index.put("a", "late", in_time); }) == ErrorCode::Busy);
+  }
+  logged.release();
+  script.join("holder");
+
+  const LockReport report = index.lock_report();
+  bool seen = false;
+  for (const LockClassReport& one : report.classes) {
+    if (one.name != "segment") continue;
+    seen = true;
+    CHECK(one.wait.count == 2);
+    CHECK(one.timeout_count == 2);
+    CHECK(one.wait.average >= milliseconds(4));
+    CHECK(one.deadlock_count == 0);
+  }
+  CHECK(seen);
+  REQUIRE(report.most_waited_for.size() == 1);
+  CHECK(report.most_waited_for.front().wait_count == 2);
+  CHECK(alerts == 1);
+}
+
+TEST_CASE("locks that nobody watches report nothing", "[concurrent][locks]") {
+  auto index = SegmentIndexAccess::open(directory::make_memory_directory(), concurrent_options());
+  index.put("a", "1");
+  CHECK(index.lock_report().classes.empty());
+  CHECK(index.lock_report().most_waited_for.empty());
+}
+
+TEST_CASE("a job of one segment does not keep those of others waiting", "[concurrent][jobs]") {
+  auto directory = directory::make_memory_directory();
+  Options options = concurrent_options();
+  options.tuning.inline_maintenance = true;
+  options.tuning.maintenance_threads = 2;
+  std::size_t written = 0;
+  const auto key_of = [](std::size_t i) { return std::to_string(i * 7919 % 1'000'003); };
+  {
+    auto index = SegmentIndexAccess::open(directory, options);
+    const std::string value(500, 'v');
+    while (index.statistics().segments.size() < 6) index.put(key_of(written++), value);
+    Interleave script;
+    auto& first = script.stop("job.writing");
+    auto& second = script.stop("job.writing");
+    WriteOptions in_time;
+    in_time.deadline = milliseconds(20);
+    // Until memory is due twice over; a writer that finds it full gives up and looks again.
+    for (int tries = 0; !second.reached() && tries < 100'000; ++tries) {
+      try {
+        index.put(key_of(written), value, in_time);
+        ++written;
+      } catch (const Error& error) {
+        REQUIRE(error.code() == ErrorCode::Busy);
+      }
+    }
+    CHECK(first.reached());
+    REQUIRE(second.reached());
+    second.release();
+    first.release();
+    index.flush();
+    index.close();
+  }
+  auto index = SegmentIndexAccess::open(directory, options);
+  std::size_t missing = 0;
+  for (std::size_t i = 0; i < written; ++i) missing += index.contains(key_of(i)) ? 0 : 1;
+  CHECK(missing == 0);
+}
+
+}  // namespace
+}  // namespace varve::test
