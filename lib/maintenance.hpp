@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 
 #include "lib/core.hpp"
@@ -11,14 +10,15 @@ namespace varve::internal {
 
 // Deltas are flushed at half of the memory budget, an eighth of it at a time: the other half is
 // room for what is being written meanwhile. Memory that a flush could not free, because cursors
-// still read it, is no reason to flush again before more has been written.
+// still read it, is no reason to flush again before more has been written; with Concurrency that
+// memory is known (memory_held), and so is what jobs in progress are about to free.
 [[nodiscard]] inline bool memory_due(const Core& core) noexcept {
-  const std::size_t in_jobs = core.memory_in_jobs.load(std::memory_order_relaxed);
-  const std::size_t flushable = core.flushable_size();
-  const std::size_t size = flushable - std::min(flushable, in_jobs);
   const std::size_t budget = core.options.memory_budget;
-  return size >= budget / 2 &&
-         (size >= budget || core.memory_size() >= core.memory_after_flush + budget / 16);
+  const std::size_t size = core.flushable_size();
+  if (core.concurrency != nullptr) {
+    return size >= budget / 2 + core.memory_in_jobs.load(std::memory_order_relaxed);
+  }
+  return size >= budget / 2 && (size >= budget || size >= core.memory_after_flush + budget / 16);
 }
 
 // Does the most urgent due job: flush for memory, flush for the log's length, merges that the
