@@ -17,8 +17,8 @@ namespace varve::bench {
 
 struct EngineSettings {
   std::filesystem::path directory;
-  std::uint64_t data_size = 0;           // Bytes of all keys and values: sizes caches and maps.
-  Access access = Access::Synchronized;  // Of the engine `varve`; the peers are thread-safe.
+  std::uint64_t data_size = 0;         // Bytes of all keys and values: sizes caches and maps.
+  Access access = Access::Concurrent;  // Of the engine `varve`; the peers are thread-safe.
 };
 
 // What one thread uses of an open engine, for the workloads with several: its transactions, cursors

@@ -47,7 +47,7 @@ struct Arguments {
   std::vector<std::string> engines;  // Empty: all.
   std::uint32_t repeat_count = 3;
   std::filesystem::path directory = std::filesystem::temp_directory_path();
-  std::string key_shape = "hash16", access = "synchronized", json_file;
+  std::string key_shape = "hash16", access = "concurrent", json_file;
   bool quick = false, list = false;
 };
 
@@ -152,9 +152,9 @@ void complete(Arguments& arguments) {
   settings.key_shape = arguments.key_shape == "dec16"   ? KeyShape::Dec16
                        : arguments.key_shape == "url31" ? KeyShape::Url31
                                                         : KeyShape::Hash16;
-  settings.access = arguments.access == "bare"         ? Access::Bare
-                    : arguments.access == "concurrent" ? Access::Concurrent
-                                                       : Access::Synchronized;
+  settings.access = arguments.access == "bare"           ? Access::Bare
+                    : arguments.access == "synchronized" ? Access::Synchronized
+                                                         : Access::Concurrent;
   if (arguments.quick) {
     settings.entry_count = settings.read_count = 200'000;
     arguments.repeat_count = 1;

@@ -21,7 +21,7 @@ struct Settings {
   std::uint64_t synced_count = 500;
   std::size_t value_size = 100;
   KeyShape key_shape = KeyShape::Hash16;
-  Access access = Access::Synchronized;
+  Access access = Access::Concurrent;
   std::uint64_t seed = 1;
   std::vector<std::string> workloads;  // Names; run in the order of workload_list().
   std::vector<std::uint32_t> thread_counts = {1, 2, 4, 8, 16};

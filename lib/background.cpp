@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "lib/hooks.hpp"
 #include "lib/maintenance.hpp"
 #include "varve/error.hpp"
 
@@ -141,7 +142,11 @@ bool Background::do_one_job() {
     const bool alone = core_.unlogged_writes;
     auto jobs = alone ? core_.lock_jobs() : core_.join_jobs();
     if (!stopping_ && !core_.failure.failed()) {
-      worked = maintain_once(core_, {.cancel = &cancel_, .joined = alone ? nullptr : &jobs});
+      JobControl control{.cancel = &cancel_, .joined = alone ? nullptr : &jobs};
+      if (!alone && core_.options.tuning.maintenance_share < 1) {
+        control.rest = [this, since = Clock::now()]() mutable { rest(since); };
+      }
+      worked = maintain_once(core_, control);
     }
   } catch (const Error& error) {
     if (error.code() != ErrorCode::Cancelled) failure = std::current_exception();
@@ -154,6 +159,21 @@ bool Background::do_one_job() {
   job_ended(worked, failure);
   made_room();
   return worked && failure == nullptr;
+}
+
+// Leaves the processor to others for as long as the thread's share asks for after the work since
+// `worked_since`.
+void Background::rest(Clock::time_point& worked_since) {
+  const double share = core_.options.tuning.maintenance_share;
+  const std::chrono::duration<double> worked = Clock::now() - worked_since;
+  const auto until =
+      Clock::now() + std::chrono::duration_cast<nanoseconds>(worked * (1 / share - 1));
+  VARVE_HOOK("job.resting");
+  {
+    std::unique_lock lock(mutex_);
+    room_.wait_until(lock, until, [this] { return stopping_ || memory_size() >= paced_from_; });
+  }
+  worked_since = Clock::now();
 }
 
 void Background::job_begins() noexcept {

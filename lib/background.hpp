@@ -96,6 +96,7 @@ class Background {
   bool do_one_job();
   void keep_log();
   void measure_held() noexcept;
+  void rest(Clock::time_point& worked_since);
   void job_begins() noexcept;
   void job_ended(bool worked, const std::exception_ptr& failure) noexcept;
   void measure_drain(Clock::time_point now) noexcept;

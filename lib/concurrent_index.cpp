@@ -16,6 +16,7 @@
 #include "lib/key_lookups.hpp"
 #include "lib/maintenance.hpp"
 #include "lib/operation_checks.hpp"
+#include "varve/concurrent/thread_number.hpp"
 #include "varve/error.hpp"
 
 namespace varve::internal {
@@ -127,6 +128,8 @@ class ConcurrentIndex final : public Index {
  private:
   class ConcurrentCursor;
 
+  static constexpr unsigned kReadSampleShift = 64 - 7;  // One read of 128 is noted.
+
   // A read in progress: close() waits for it as the freeing of views does, by its pin.
   class Read {
    public:
@@ -163,7 +166,10 @@ class ConcurrentIndex final : public Index {
   [[nodiscard]] segment::FoundEntry find(std::string_view key, Sequence at) {
     thread_local std::string scratch;
     const std::uint64_t hash = directory::hash64(key);
-    const segment::View& view = core_.routes().find(key).view();
+    segment::Segment& segment = core_.routes().find(key);
+    const segment::View& view = segment.view();
+    if (concurrent::thread_random() >> kReadSampleShift == 0) [[unlikely]]
+      segment.note_read(static_cast<std::uint32_t>(view.runs.size() + view.frozen.size()));
     VARVE_HOOK("read.view_found");
     if (at == segment::kSequenceMax) at = core_.visible_sequence();
     const segment::FoundEntry found = view.find(key, hash, at, scratch);

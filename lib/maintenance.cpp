@@ -105,11 +105,16 @@ bool merge_if_due(Core& core, const SegmentPtr& segment, const JobControl& contr
   return true;
 }
 
+// The one first whose layers cost readers most.
 bool merge_one_segment(Core& core, const JobControl& control) {
-  for (const SegmentPtr& listed : core.routes().segments()) {
-    const SegmentPtr segment = listed;  // The routes may be replaced meanwhile.
+  std::vector<SegmentPtr> segments = core.routes().segments();  // These may be replaced meanwhile.
+  std::stable_sort(segments.begin(), segments.end(), [](const SegmentPtr& a, const SegmentPtr& b) {
+    return a->read_cost() > b->read_cost();
+  });
+  for (const SegmentPtr& segment : segments) {
     if (Claim::is_free(core, *segment) && merge_if_due(core, segment, control)) return true;
   }
+  for (const SegmentPtr& segment : segments) segment->age_read_cost();
   return false;
 }
 

@@ -16,6 +16,8 @@ namespace varve::internal {
 struct JobControl {
   const CancelToken* cancel = nullptr;
   JobBoard::Lock* joined = nullptr;  // From join_jobs(). Null: the job is alone.
+  // Called every few milliseconds of writing, without locks, by a job that joined; null: nothing.
+  std::function<void()> rest = nullptr;
   // Errors: Cancelled.
   void check() const;
 };

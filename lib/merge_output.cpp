@@ -13,6 +13,7 @@ void JobControl::check() const {
   if (cancel != nullptr && cancel->cancelled()) {
     throw Error(ErrorCode::Cancelled, "the maintenance call was cancelled by its caller");
   }
+  if (rest) rest();
 }
 
 Claim::Claim(const Core& core, std::vector<SegmentPtr> segments)

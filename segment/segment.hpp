@@ -57,6 +57,18 @@ class Segment {
     retired_.store(true, std::memory_order_release);
   }
 
+  // What reads of this segment cost together, by a sample of them; old reads count less and less.
+  // Thread-safety: any thread.
+  void note_read(std::uint32_t cost) noexcept {
+    read_cost_.fetch_add(cost, std::memory_order_relaxed);
+  }
+  [[nodiscard]] std::uint64_t read_cost() const noexcept {
+    return read_cost_.load(std::memory_order_relaxed);
+  }
+  void age_read_cost() noexcept {
+    read_cost_.store(read_cost() - read_cost() / 8, std::memory_order_relaxed);
+  }
+
   // Adds a version of a key to the active delta.
   void insert(std::string_view key, std::uint64_t hash, Kind kind, std::string_view value,
               Sequence sequence, bool keep_older) {
@@ -83,6 +95,7 @@ class Segment {
   VersionController version_;
   std::atomic<bool> retired_ = false;
   WriterMutex writer_mutex_;
+  std::atomic<std::uint64_t> read_cost_ = 0;
   std::atomic<const View*> view_;
 };
 

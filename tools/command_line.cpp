@@ -36,8 +36,9 @@ Durability parse_durability(const std::string& text) {
 Access parse_access(const std::string& text) {
   if (text == "bare") return Access::Bare;
   if (text == "synchronized") return Access::Synchronized;
-  throw UsageError(
-      fmt::format("--access: bare or synchronized expected, {} found", in_quotes(text)));
+  if (text == "concurrent") return Access::Concurrent;
+  throw UsageError(fmt::format("--access: bare, synchronized or concurrent expected, {} found",
+                               in_quotes(text)));
 }
 
 // CLI11 lists what it could not place, options and values alike, in its own order.
@@ -91,7 +92,7 @@ CommandLine& CommandLine::with_writing() {
   app_.add_option("--durability", durability_text_,
                   "what a write has survived when it is acknowledged: buffered (nothing), process "
                   "(the end of the process), synced (power loss); default: process");
-  app_.add_option("--access", access_text_, "bare or synchronized; default: bare");
+  app_.add_option("--access", access_text_, "bare, synchronized or concurrent; default: bare");
   app_.add_option("--segment-size", segment_size_text_,
                   "size at which a segment splits, 64KiB to 16GiB; default: 64MiB");
   app_.add_option("--memory-budget", memory_budget_text_,

@@ -66,10 +66,13 @@ struct Tuning {
   // Access::Concurrent: threads that do maintenance, as many jobs of different segments side by
   // side. 0: one per processor, 4 at most. At once. [0, 64]
   std::uint32_t maintenance_threads = 0;
+  // Access::Concurrent: the part of their time in which these threads work on a job, as long as no
+  // writer has to wait for them. At once. [0.05, 1]
+  double maintenance_share = 1;
 };
 
 struct Options {
-  Access access = Access::Synchronized;
+  Access access = Access::Concurrent;
   Durability durability = Durability::Process;  // Default of every write; WriteOptions overrides.
   // 0 = only when asked. Otherwise the log is synced by the first write after this time; with
   // Access::Concurrent by a thread of the index, whether there are writes or not.

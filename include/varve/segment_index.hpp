@@ -31,7 +31,7 @@ struct SegmentIndexAccess;
 
 // A moment of the index that reads can refer to as long as this object lives. Holding one makes
 // compaction keep what it needs; it costs nothing else.
-// Lifetime: must be destroyed before its index is closed; later reads through it throw Closed.
+// Lifetime: may outlive close() and the index's handle; reads through it then throw Closed.
 // Thread-safety: that of its index.
 class VARVE_EXPORT Snapshot {
  public:

@@ -140,5 +140,57 @@ TEST_CASE("a job of one segment does not keep those of others waiting", "[concur
   CHECK(missing == 0);
 }
 
+TEST_CASE("a job with a small share of the time rests, and close() does not wait for that",
+          "[concurrent][jobs]") {
+  auto directory = directory::make_memory_directory();
+  Options options = concurrent_options();
+  options.memory_budget = 4 << 20;
+  options.tuning.segment_size = 8 << 20;
+  options.tuning.inline_maintenance = true;
+  options.tuning.maintenance_share = 0.05;
+  constexpr int kCount = 40'000;
+  {
+    auto index = SegmentIndexAccess::open(directory, options);
+    Interleave script;
+    auto& resting = script.stop("job.resting");
+    for (int i = 0; i < kCount; ++i) index.put(std::to_string(i), std::string(40, 'v'));
+    resting.await();
+    resting.release();
+    index.close();
+  }
+  auto index = SegmentIndexAccess::open(directory, options);
+  int missing = 0;
+  for (int i = 0; i < kCount; ++i) missing += index.contains(std::to_string(i)) ? 0 : 1;
+  CHECK(missing == 0);
+}
+
+TEST_CASE("of the segments that are due, the one whose reads cost most is merged first",
+          "[concurrent][jobs]") {
+  Options options = concurrent_options();
+  options.tuning.tier_fanout = 2;
+  auto index = SegmentIndexAccess::open(directory::make_memory_directory(), options);
+  for (int i = 0; i < 2'000; ++i) index.put(std::to_string(10'000 + i), std::string(60, 'v'));
+  index.compact();
+  REQUIRE(index.statistics().segments.size() >= 2);
+  for (int flush = 0; flush < 2; ++flush) {
+    index.put("10000", "new");
+    index.put("11999", "new");
+    index.flush();
+  }
+  const auto runs = [&](bool last) {
+    const auto segments = index.statistics().segments;
+    return (last ? segments.back() : segments.front()).delta_run_count;
+  };
+  REQUIRE(runs(false) == 2);
+  REQUIRE(runs(true) == 2);
+  const bool last = GENERATE(false, true);
+  for (int i = 0; i < 20'000; ++i) CHECK(index.contains(last ? "11999" : "10000"));
+  REQUIRE(index.maintain());
+  CHECK(runs(last) == 1);
+  CHECK(runs(!last) == 2);
+  REQUIRE(index.maintain());
+  CHECK(runs(!last) == 1);
+}
+
 }  // namespace
 }  // namespace varve::test
