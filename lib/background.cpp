@@ -91,6 +91,18 @@ void Background::wake() noexcept {
   work_.notify_one();
 }
 
+void Background::job_done() noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    job_failure_ = nullptr;
+    figures_.last_failure.clear();
+    job_failed_.store(false, std::memory_order_relaxed);
+    work_wanted_ = true;
+  }
+  work_.notify_one();
+  made_room();
+}
+
 void Background::made_room() noexcept {
   core_.concurrency->domain.collect();
   {
@@ -119,7 +131,7 @@ void Background::maintain() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     if (job_failure_ != nullptr) {
-      work_.wait_for(lock, kRetryAfter, [this] { return stopping_.load(); });
+      work_.wait_for(lock, kRetryAfter, [this] { return stopping_ || job_failure_ == nullptr; });
     } else {
       work_.wait(lock, [this] { return stopping_ || work_wanted_; });
     }

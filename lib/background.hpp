@@ -66,8 +66,8 @@ class Background {
   }
   // The structure changed in a way that may have made a job due.
   void wake() noexcept;
-  // After a job of another thread: room for those who wait.
-  void made_room() noexcept;
+  // After a job that another thread has done: what failed here before is worth another try.
+  void job_done() noexcept;
 
   struct Figures {
     std::uint64_t paced_write_count = 0;        // Writes that were slowed.
@@ -97,6 +97,7 @@ class Background {
   void keep_log();
   void measure_held() noexcept;
   void rest(Clock::time_point& worked_since);
+  void made_room() noexcept;
   void job_begins() noexcept;
   void job_ended(bool worked, const std::exception_ptr& failure) noexcept;
   void measure_drain(Clock::time_point now) noexcept;

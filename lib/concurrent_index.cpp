@@ -63,13 +63,15 @@ class ConcurrentIndex final : public Index {
   }
   bool get(std::string_view key, std::string& value, Sequence at) override {
     const Read read(*this);
-    const segment::FoundEntry found = find(key, at);
+    std::string scratch;
+    const segment::FoundEntry found = find(key, at, scratch);
     if (found.found) value.assign(found.value);
     return found.found;
   }
   bool contains(std::string_view key, Sequence at) override {
     const Read read(*this);
-    return find(key, at).found;
+    std::string scratch;
+    return find(key, at, scratch).found;
   }
   std::vector<std::optional<std::string>> multi_get(std::span<const std::string_view> keys,
                                                     Sequence at) override;
@@ -163,8 +165,7 @@ class ConcurrentIndex final : public Index {
   };
 
   // Requires: pinned, until the value has been copied.
-  [[nodiscard]] segment::FoundEntry find(std::string_view key, Sequence at) {
-    thread_local std::string scratch;
+  [[nodiscard]] segment::FoundEntry find(std::string_view key, Sequence at, std::string& scratch) {
     const std::uint64_t hash = directory::hash64(key);
     segment::Segment& segment = core_.routes().find(key);
     const segment::View& view = segment.view();
@@ -183,7 +184,7 @@ class ConcurrentIndex final : public Index {
       const auto jobs = core_.lock_jobs();
       work();
     }
-    background_->made_room();
+    background_->job_done();
   }
   [[nodiscard]] bool forked() const noexcept { return core_.ownership->forked(); }
   void check_open() const {

@@ -186,7 +186,13 @@ void Core::replace_manifest(const std::function<void(Manifest&)>& edit) {
     next.last_sequence = std::max(next.last_sequence, last_sequence());
     checkpoint = std::max(next.checkpoint, checkpoint_for(next));
     next.checkpoint = checkpoint;
-    if (log != nullptr) next.logs = log->live_after(checkpoint);
+    if (log != nullptr) {
+      next.logs = log->live_after(checkpoint);
+      // Also a file whose own commit failed is listed by the next one, whoever does that.
+      if (!next.logs.empty()) {
+        next.next_log_number = std::max(next.next_log_number, next.logs.back().number + 1);
+      }
+    }
   });
   if (log != nullptr) {
     log->release_through(checkpoint);
@@ -204,11 +210,14 @@ void Core::ready_log(std::size_t payload_size) {
     if (!log->fits(payload_size)) {
       log_listed_ = false;
       on_log([&](WriteLog& open) {
-        open.rotate(manifest()->next_log_number, last_sequence() + 1, payload_size);
+        // The present file's number is the manifest's next one as long as no commit listed it.
+        const std::uint64_t above = open.live().empty() ? 0 : open.live().back().number + 1;
+        open.rotate(std::max(manifest()->next_log_number, above), last_sequence() + 1,
+                    payload_size);
       });
     }
   }
-  replace_manifest([&](Manifest& next) { next.next_log_number = log->live().back().number + 1; });
+  replace_manifest([](Manifest&) {});  // It lists the log, and the number after it.
   const auto log_lock = lock_log();
   log_listed_ = true;
 }
