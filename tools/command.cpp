@@ -39,7 +39,7 @@ std::string help_text() {
       "varve: looks into and works on Varve indexes\n"
       "usage: varve COMMAND DIR ...     (varve COMMAND --help tells more)\n\ncommands:\n";
   for (const Command& command : kCommands) {
-    text += fmt::format("  {:<8} {}\n", command.name, command.summary);
+    text += fmt::format("  {:<13} {}\n", command.name, command.summary);
   }
   text +=
       "\nexit status: 0 done, sound; 1 a negative answer (no such key, not locked); 2 damage "
