@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "varve/prometheus.hpp"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cinttypes>
@@ -299,6 +300,58 @@ void add_operations(Exposition& text, std::span<const NamedStatistics> indexes) 
   });
 }
 
+constexpr Metric<LockClassReport> kLockMetrics[] = {
+    {"lock_acquisitions_total", kCounter, "Estimated from a sample.",
+     [](const auto& f) { return Number(f.acquisition_count); }},
+    {"lock_waits_total", kCounter, "Acquisitions that had to wait.",
+     [](const auto& f) { return Number(f.wait.count); }},
+    {"lock_timeouts_total", kCounter, "Waits that ended without the lock.",
+     [](const auto& f) { return Number(f.timeout_count); }},
+    {"lock_deadlocks_total", kCounter, "Locks that waited for each other in a circle.",
+     [](const auto& f) { return Number(f.deadlock_count); }},
+    {"lock_contention_high", kGauge, "1: a threshold of the options is crossed.",
+     [](const auto& f) { return Number(f.is_contention_high); }},
+};
+
+// Calls visit(labels, class) for every index and class of watched locks.
+template <typename Visit>
+void for_each_lock(std::span<const NamedStatistics> indexes, const Visit& visit) {
+  for (const NamedStatistics& index : indexes) {
+    for (const LockClassReport& one : index.figures->locks.classes) {
+      visit(joined(index_label(index.name), "lock=\"" + escaped_label(one.name) + "\""), one);
+    }
+  }
+}
+
+void add_lock_times(Exposition& text, std::span<const NamedStatistics> indexes,
+                    std::string_view name, std::string_view help,
+                    LockTimes LockClassReport::*times) {
+  text.family(name, kGauge, help);
+  for_each_lock(indexes, [&](const auto& labels, const auto& one) {
+    text.sample("", joined(labels, "quantile=\"0.5\""), (one.*times).p50);
+    text.sample("", joined(labels, "quantile=\"0.99\""), (one.*times).p99);
+    text.sample("", joined(labels, "quantile=\"1\""), (one.*times).max);
+  });
+}
+
+// Nothing where no index watches its locks.
+void add_locks(Exposition& text, std::span<const NamedStatistics> indexes) {
+  if (std::all_of(indexes.begin(), indexes.end(),
+                  [](const auto& index) { return index.figures->locks.classes.empty(); })) {
+    return;
+  }
+  for (const auto& metric : kLockMetrics) {
+    text.family(metric.name, metric.type, metric.help);
+    for_each_lock(indexes, [&](const auto& labels, const auto& one) {
+      text.sample("", labels, metric.value(one));
+    });
+  }
+  add_lock_times(text, indexes, "lock_wait_quantile_seconds", "Waits for a lock, since open.",
+                 &LockClassReport::wait);
+  add_lock_times(text, indexes, "lock_hold_quantile_seconds",
+                 "How long a lock was held, of a sample, since open.", &LockClassReport::hold);
+}
+
 }  // namespace
 
 std::string to_prometheus(std::span<const NamedStatistics> indexes) {
@@ -324,6 +377,7 @@ std::string to_prometheus(std::span<const NamedStatistics> indexes) {
   add(
       kRunMetrics, [](const Statistics& figures) -> const auto& { return figures.runs; });
   add(kFileMetrics, all);
+  add_locks(text, indexes);
   return text.take();
 }
 

@@ -322,6 +322,7 @@ Statistics SegmentIndex::statistics() const {
   internal::Index& index = ready();
   Statistics figures = index.statistics();
   index.calls().describe(figures);
+  figures.locks = index.lock_report();
   return figures;
 }
 LockReport SegmentIndex::lock_report() const {

@@ -39,6 +39,26 @@ ordered_json memory_json(const MemoryStatistics& figures) {
           {"statistics_size", figures.statistics_size}};
 }
 
+// Times in nanoseconds.
+ordered_json locks_json(const LockReport& report) {
+  ordered_json json = ordered_json::array();
+  for (const LockClassReport& one : report.classes) {
+    json.push_back({{"name", one.name},
+                    {"acquisition_count", one.acquisition_count},
+                    {"wait_count", one.wait.count},
+                    {"wait_p50_ns", one.wait.p50.count()},
+                    {"wait_p99_ns", one.wait.p99.count()},
+                    {"wait_max_ns", one.wait.max.count()},
+                    {"hold_p50_ns", one.hold.p50.count()},
+                    {"hold_p99_ns", one.hold.p99.count()},
+                    {"hold_max_ns", one.hold.max.count()},
+                    {"timeout_count", one.timeout_count},
+                    {"deadlock_count", one.deadlock_count},
+                    {"is_contention_high", one.is_contention_high}});
+  }
+  return json;
+}
+
 ordered_json since_open_json(const Statistics& figures) {
   return {{"put_count", figures.put_count},
           {"erase_count", figures.erase_count},
@@ -119,6 +139,7 @@ ordered_json statistics_json(const Statistics& figures, bool with_segments) {
                      {"false_positive_rate", figures.filters.false_positive_rate()}};
   json["since_open"] = since_open_json(figures);
   json["operations"] = operations_json(figures.operations);
+  if (!figures.locks.classes.empty()) json["locks"] = locks_json(figures.locks);
   if (!with_segments) return json;
   json["segments"] = ordered_json::array();
   for (const SegmentStatistics& segment : figures.segments) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "varve/concurrent/operation_snapshot.hpp"
+#include "varve/lock_health.hpp"
 
 namespace varve {
 
@@ -145,6 +146,7 @@ struct Statistics {
   CompactionStatistics compaction;
   LogStatistics log;
   FilterStatistics filters;
+  LockReport locks;  // As SegmentIndex::lock_report(): empty unless Options::lock_health.enabled.
 
   // Since open. Keys that were put, erased (a range counts as one) and asked for, in single calls
   // and in batches; scans begun; entries that cursors have given, once they are destroyed.

@@ -114,6 +114,29 @@ TEST_CASE("several indexes are told apart by their names, and families stay toge
         to_prometheus(one, "orders"));
 }
 
+TEST_CASE("locks are told of where they are watched", "[lib][prometheus]") {
+  Options options = tiny_options();
+  options.access = Access::Concurrent;
+  CHECK(SegmentIndex::open_in_memory(options).statistics().locks.classes.empty());
+  CHECK(to_prometheus(Statistics()).find("varve_lock_") == std::string::npos);
+  options.lock_health.enabled = true;
+  SegmentIndex index = SegmentIndex::open_in_memory(options);
+  for (int i = 0; i < 10'000; ++i) index.put("key" + std::to_string(i), "value");
+  Statistics watched = index.statistics();
+  REQUIRE_FALSE(watched.locks.classes.empty());
+  watched.locks.classes[0].name = "first";
+  watched.locks.classes[0].wait.max = std::chrono::seconds(3);
+  Statistics unwatched;
+  const NamedStatistics both[] = {{"a", &unwatched}, {"b", &watched}};
+  auto samples = parse(to_prometheus(both));
+  CHECK(samples.at("varve_lock_acquisitions_total{index=\"b\",lock=\"segment\"}") > 5'000);
+  CHECK(samples.at("varve_lock_timeouts_total{index=\"b\",lock=\"log\"}") == 0);
+  CHECK(samples.at("varve_lock_wait_quantile_seconds{index=\"b\",lock=\"first\",quantile=\"1\"}") ==
+        3);
+  CHECK(samples.contains(
+      "varve_lock_hold_quantile_seconds{index=\"b\",lock=\"log\",quantile=\"0.5\"}"));
+}
+
 TEST_CASE("a running index's histograms ascend, and its files tell their part",
           "[lib][prometheus]") {
   TemporaryDirectory temporary;
