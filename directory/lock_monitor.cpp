@@ -15,18 +15,14 @@ using std::chrono::nanoseconds;
 
 constexpr std::size_t kContendedCountMax = 16;
 
-LockTimes times_of(const LogHistogram& histogram) {
-  LockTimes times;
-  const auto time = [](std::uint64_t count) {
-    return nanoseconds(static_cast<std::int64_t>(count));
-  };
-  times.count = histogram.count();
-  if (times.count == 0) return times;
-  times.average = time(histogram.sum() / times.count);
-  times.p50 = time(histogram.percentile(0.5));
-  times.p99 = time(histogram.percentile(0.99));
-  times.max = time(histogram.max());
-  return times;
+LockTimes times_of(const concurrent::LatencyHistogram& histogram) {
+  concurrent::OperationSnapshot found;
+  histogram.describe(found);
+  return {.count = found.latency_count,
+          .average = found.mean,
+          .p50 = found.p50,
+          .p99 = found.p99,
+          .max = found.max};
 }
 
 std::string microseconds(double time_ns) {
@@ -79,7 +75,7 @@ LockClassFigures* LockMonitor::add_class(std::string_view name, std::uint8_t ran
 void LockMonitor::note_wait(LockClassFigures& figures, const Mutex& mutex, nanoseconds time,
                             const WaitGraph* graph) noexcept {
   const auto waited = static_cast<std::uint64_t>(std::max<std::int64_t>(time.count(), 0));
-  figures.waits.record(waited);
+  figures.waits.record(time);
   figures.contended.note(mutex.order_number());
   figures.wait_time.fetch_add(waited, std::memory_order_relaxed);
   const std::uint64_t count = figures.wait_count.fetch_add(1, std::memory_order_relaxed) + 1;

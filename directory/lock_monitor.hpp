@@ -11,8 +11,8 @@
 #include <string_view>
 #include <vector>
 
-#include "directory/log_histogram.hpp"
 #include "directory/wait_graph.hpp"
+#include "varve/concurrent/latency_histogram.hpp"
 #include "varve/lock_health.hpp"
 
 namespace varve::directory {
@@ -42,7 +42,7 @@ struct LockClassFigures {
   LockMonitor& monitor;
   const std::string name;
   const std::uint8_t rank;
-  LogHistogram waits, holds;  // In nanoseconds.
+  concurrent::LatencyHistogram waits, holds;
   ContendedLocks contended;
   std::atomic<std::uint64_t> sample_count = 0, timeout_count = 0, deadlock_count = 0;
   std::atomic<std::uint64_t> wait_count = 0, wait_time = 0;

@@ -60,8 +60,7 @@ bool begin_sampled_hold(const Mutex& mutex) noexcept {
 void end_sampled_hold(const Mutex& mutex, LockClassFigures& figures) noexcept {
   SampledHold* hold = find_hold(&mutex);
   if (hold == nullptr) return;
-  const Clock::rep time = Clock::now().time_since_epoch().count() - hold->begin;
-  figures.holds.record(static_cast<std::uint64_t>(time));
+  figures.holds.record(Clock::now().time_since_epoch() - Clock::duration(hold->begin));
   hold->mutex = nullptr;
 }
 

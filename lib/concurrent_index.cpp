@@ -22,8 +22,6 @@
 namespace varve::internal {
 namespace {
 
-using CounterKind = OperationCounters::Kind;
-
 // Reads pin an epoch and take no lock. Their order matters: first the segment's view, then the
 // sequence to read at. A view that a merge published holds what every reader needs from the merge's
 // own sequence on, and whoever finds that view loads a sequence that is not below it.
@@ -34,7 +32,7 @@ class ConcurrentIndex final : public Index {
         engine_(std::make_unique<Engine>(std::move(core))),
         core_(engine_->core()),
         background_(std::make_unique<Background>(core_)),
-        writer_(std::make_unique<ConcurrentWriter>(core_, *background_, counters_)) {
+        writer_(std::make_unique<ConcurrentWriter>(core_, *background_)) {
     background_->start();
   }
   ~ConcurrentIndex() override;
@@ -117,6 +115,11 @@ class ConcurrentIndex final : public Index {
     const auto& monitor = core_.locks.monitor;
     return monitor == nullptr ? LockReport{} : monitor->report();
   }
+  segment::FilterTally tally_filters(std::string_view key) override {
+    const Read read(*this);
+    std::string scratch;
+    return core_.routes().find(key).view().tally_filters(key, directory::hash64(key), scratch);
+  }
   const std::filesystem::path& path() const noexcept override { return path_; }
   Options options() override {
     const Call call(*this);
@@ -173,10 +176,7 @@ class ConcurrentIndex final : public Index {
       segment.note_read(static_cast<std::uint32_t>(view.runs.size() + view.frozen.size()));
     VARVE_HOOK("read.view_found");
     if (at == segment::kSequenceMax) at = core_.visible_sequence();
-    const segment::FoundEntry found = view.find(key, hash, at, scratch);
-    counters_.add(CounterKind::Get);
-    if (found.found) counters_.add(CounterKind::GetHit);
-    return found;
+    return view.find(key, hash, at, scratch);
   }
   template <typename Work>
   void job(const Work& work) {
@@ -200,7 +200,6 @@ class ConcurrentIndex final : public Index {
   const std::filesystem::path path_;
   std::unique_ptr<Engine> engine_;  // Outlives close() while cursors are left.
   Core& core_;
-  OperationCounters counters_;
   std::unique_ptr<Background> background_;
   std::unique_ptr<ConcurrentWriter> writer_;
   std::mutex close_mutex_;  // One close() at a time.
@@ -220,6 +219,7 @@ class ConcurrentIndex::ConcurrentCursor final : public detail::CursorCore {
       static_cast<void>(cursor_.release());
       return;
     }
+    index_->calls().add(CallRecorder::Amount::ScannedEntries, cursor_->given_count());
     cursor_.reset();
     if (exclusive_) index_->writer_->end_exclusive_scan();
   }
@@ -256,14 +256,12 @@ std::vector<std::optional<std::string>> ConcurrentIndex::multi_get(
   std::optional<Registration> present;
   if (at == segment::kSequenceMax) at = present.emplace(core_).sequence;
   std::vector<std::optional<std::string>> values(keys.size());
-  counters_.add(CounterKind::Get, keys.size());
-  counters_.add(CounterKind::GetHit, find_keys(core_.routes(), keys, at, values));
+  find_keys(core_.routes(), keys, at, values);
   return values;
 }
 
 std::unique_ptr<detail::CursorCore> ConcurrentIndex::scan(const ScanOptions& options) {
   auto self = std::static_pointer_cast<ConcurrentIndex>(shared_from_this());
-  counters_.add(CounterKind::Scan);
   const auto open = [&] {
     const Read read(*this);
     return std::make_unique<EngineCursor>(core_, options);
@@ -296,12 +294,6 @@ void ConcurrentIndex::compact(const CompactOptions& options) {
 Statistics ConcurrentIndex::statistics() {
   const Call call(*this);
   Statistics figures = engine_->statistics();
-  figures.put_count += counters_.sum(CounterKind::Put);
-  figures.erase_count += counters_.sum(CounterKind::Erase);
-  figures.get_count += counters_.sum(CounterKind::Get);
-  figures.get_hit_count += counters_.sum(CounterKind::GetHit);
-  figures.scan_count += counters_.sum(CounterKind::Scan);
-  figures.user_bytes_written += counters_.sum(CounterKind::UserBytes);
   const Background::Figures background = background_->figures();
   figures.paced_write_count = background.paced_write_count;
   figures.paced_microseconds = background.paced_nanoseconds / 1000;

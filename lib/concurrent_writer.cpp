@@ -14,8 +14,6 @@
 
 namespace varve::internal {
 
-using CounterKind = OperationCounters::Kind;
-
 // Marks a write as published at the end of its scope, however that is left: what has a sequence and
 // never became published would hold up all that comes after it.
 class ConcurrentWriter::Publication {
@@ -128,16 +126,13 @@ ConcurrentWriter::Obstacle ConcurrentWriter::try_write_one(const Request& reques
 
 void ConcurrentWriter::write_one(OperationKind kind, std::string_view key, std::string_view value,
                                  const WriteOptions& options) {
-  const std::size_t size = key.size() + value.size();
-  const Request request = admit(options, size);
+  const Request request = admit(options, key.size() + value.size());
   Taken taken;
   Obstacle obstacle = try_write_one(request, kind, key, value, taken);
   while (obstacle != Obstacle::None) [[unlikely]] {
       overcome(obstacle, request, WriteLog::operation_payload_size(key, value));
       obstacle = try_write_one(request, kind, key, value, taken);
     }
-  counters_.add(kind == OperationKind::Put ? CounterKind::Put : CounterKind::Erase);
-  counters_.add(CounterKind::UserBytes, size);
   finish(request, taken);
 }
 
@@ -221,17 +216,7 @@ void ConcurrentWriter::write_all(const Request& request, const std::vector<Opera
     overcome(obstacle, request, payload_size);
     obstacle = try_write_all(request, operations, payload_size, append, taken);
   }
-  bool any_range = false;
-  std::uint64_t puts = 0, bytes = 0;
-  for (const Operation& operation : operations) {
-    any_range = any_range || is_range(operation);
-    puts += operation.kind == OperationKind::Put ? 1 : 0;
-    bytes += operation.key.size() + operation.value.size();
-  }
-  counters_.add(CounterKind::Put, puts);
-  counters_.add(CounterKind::Erase, operations.size() - puts);
-  counters_.add(CounterKind::UserBytes, bytes);
-  if (any_range) background_.wake();
+  if (std::any_of(operations.begin(), operations.end(), is_range)) background_.wake();
   finish(request, taken);
 }
 

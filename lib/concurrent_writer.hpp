@@ -10,7 +10,6 @@
 
 #include "lib/background.hpp"
 #include "lib/core.hpp"
-#include "lib/operation_counters.hpp"
 #include "varve/options.hpp"
 #include "varve/write_batch.hpp"
 
@@ -30,8 +29,8 @@ namespace varve::internal {
 // Thread-safety: any thread.
 class ConcurrentWriter {
  public:
-  ConcurrentWriter(Core& core, Background& background, OperationCounters& counters) noexcept
-      : core_(core), background_(background), counters_(counters) {}
+  ConcurrentWriter(Core& core, Background& background) noexcept
+      : core_(core), background_(background) {}
 
   // Kind: Put or Erase.
   void write_one(OperationKind kind, std::string_view key, std::string_view value,
@@ -103,7 +102,6 @@ class ConcurrentWriter {
 
   Core& core_;
   Background& background_;
-  OperationCounters& counters_;
 
   std::mutex scan_mutex_;
   std::condition_variable scans_ended_;

@@ -29,12 +29,12 @@
 
 namespace varve::internal {
 
-// Figures since open; see Statistics for their meanings.
+// Figures of jobs since open; see Statistics for their meanings. CallRecorder counts the calls.
 struct Counters {
-  RelaxedCounter put, erase, get, get_hit, scan;
-  RelaxedCounter user_bytes;
   std::atomic<std::uint64_t> run_bytes = 0;
   std::atomic<std::uint64_t> flush = 0, compaction = 0, split = 0, merge = 0;
+  // Of writes that do the jobs themselves.
+  RelaxedCounter stalled_writes, stalled_microseconds_max;
   RelaxedCounter recovered_operations, recovery_microseconds;
   bool recovered_after_crash = false;
 };

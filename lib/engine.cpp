@@ -9,6 +9,7 @@
 #include "directory/check.hpp"
 #include "directory/checksum.hpp"
 #include "lib/engine_cursor.hpp"
+#include "lib/index_statistics.hpp"
 #include "lib/key_lookups.hpp"
 #include "lib/maintenance.hpp"
 #include "lib/operation_checks.hpp"
@@ -42,7 +43,7 @@ void Engine::make_room(const WriteOptions& options) {
     return;
   const bool inline_allowed = core_->options.tuning.inline_maintenance && !options.deadline;
   if (inline_allowed) {
-    run_due_jobs();
+    run_due_jobs_of_write();
   } else if (core_->memory_size() >= core_->options.memory_budget) {
     throw Error(ErrorCode::Busy, "the memory budget of " +
                                      std::to_string(core_->options.memory_budget) +
@@ -51,30 +52,40 @@ void Engine::make_room(const WriteOptions& options) {
   }
 }
 
-void Engine::run_due_jobs() {
-  while (maintain_once(*core_)) {
-  }
+bool Engine::run_due_jobs() {
+  bool worked = false;
+  while (maintain_once(*core_)) worked = true;
   structure_dirty_ = false;
+  return worked;
+}
+
+// A write does the due jobs, and shows in the figures what it waited.
+void Engine::run_due_jobs_of_write() {
+  const auto begin = std::chrono::steady_clock::now();
+  if (!run_due_jobs()) return;
+  const auto time = std::chrono::duration_cast<std::chrono::microseconds>(
+      std::chrono::steady_clock::now() - begin);
+  Counters& counters = core_->counters;
+  ++counters.stalled_writes;
+  counters.stalled_microseconds_max = std::max<std::uint64_t>(
+      counters.stalled_microseconds_max, static_cast<std::uint64_t>(time.count()));
 }
 
 void Engine::put(std::string_view key, std::string_view value, const WriteOptions& options) {
   check_key(key);
   check_value(value);
   write_one(OperationKind::Put, key, value, options);
-  ++core_->counters.put;
 }
 
 void Engine::erase(std::string_view key, const WriteOptions& options) {
   check_key(key);
   write_one(OperationKind::Erase, key, {}, options);
-  ++core_->counters.erase;
 }
 
 void Engine::erase_range(std::string_view from, std::string_view to, const WriteOptions& options) {
   if (!to.empty() && from >= to) return;
   check_bounds(from, to);
   write_one(OperationKind::EraseRange, from, to, options);
-  ++core_->counters.erase;
 }
 
 void Engine::write_one(OperationKind kind, std::string_view key, std::string_view value,
@@ -91,7 +102,6 @@ void Engine::write_one(OperationKind kind, std::string_view key, std::string_vie
   }
   apply(kind, key, value, sequence);
   core_->set_last_sequence(sequence);
-  core_->counters.user_bytes += key.size() + value.size();
   settle(durability);
 }
 
@@ -112,8 +122,6 @@ void Engine::write(const WriteBatch& batch, const WriteOptions& options) {
   Operation operation;
   while (reader.next(operation)) {
     apply(operation.kind, operation.key, operation.value, sequencer.next(operation.kind));
-    core_->counters.user_bytes += operation.key.size() + operation.value.size();
-    ++(operation.kind == OperationKind::Put ? core_->counters.put : core_->counters.erase);
   }
   VARVE_CHECK(reader.ok());  // WriteBatch encodes only what parses.
   core_->set_last_sequence(sequencer.last());
@@ -173,33 +181,25 @@ void Engine::sync_log() {
 }
 
 bool Engine::get(std::string_view key, std::string& value, Sequence at) {
-  ++core_->counters.get;
   const std::uint64_t hash = directory::hash64(key);
   const segment::FoundEntry found = core_->routes().find(key).view().find(key, hash, at, scratch_);
   if (!found.found) return false;
   value.assign(found.value);
-  ++core_->counters.get_hit;
   return true;
 }
 
 bool Engine::contains(std::string_view key, Sequence at) {
-  ++core_->counters.get;
-  const bool found =
-      core_->routes().find(key).view().find(key, directory::hash64(key), at, scratch_).found;
-  core_->counters.get_hit += found ? 1 : 0;
-  return found;
+  return core_->routes().find(key).view().find(key, directory::hash64(key), at, scratch_).found;
 }
 
 std::vector<std::optional<std::string>> Engine::multi_get(std::span<const std::string_view> keys,
                                                           Sequence at) {
   std::vector<std::optional<std::string>> values(keys.size());
-  core_->counters.get += keys.size();
-  core_->counters.get_hit += find_keys(core_->routes(), keys, at, values);
+  find_keys(core_->routes(), keys, at, values);
   return values;
 }
 
 std::unique_ptr<EngineCursor> Engine::scan(const ScanOptions& options) {
-  ++core_->counters.scan;
   return std::make_unique<EngineCursor>(*core_, options);
 }
 
@@ -297,62 +297,11 @@ void Engine::set_codecs(std::string_view key_codec, std::string_view value_codec
 }
 
 Statistics Engine::statistics() const {
-  const Core& core = *core_;
-  const auto held = core.manifest();
-  const Manifest& manifest = *held;
-  const auto pinned = Core::pin();
-  Statistics figures;
-  figures.uuid = manifest.uuid;
-  figures.writer_epoch = manifest.writer_epoch;
-  figures.manifest_edit = manifest.edit;
-  figures.last_sequence = core.last_sequence();
-  for (const SegmentPtr& segment : core.routes().segments()) {
-    const segment::View& view = segment->view();
-    SegmentStatistics& one = figures.segments.emplace_back();
-    one.id = segment->id();
-    one.first_key = segment->lower();
-    one.version = segment->version().version();
-    one.memory_size = view.memory_size();
-    one.memory_entry_count = view.active->entry_count();
-    for (const auto& delta : view.frozen) one.memory_entry_count += delta->entry_count();
-    one.delta_run_count = static_cast<std::uint32_t>(view.slice_count());
-    one.delta_runs_size = view.slices_size();
-    one.main_run_size = view.main_size();
-    for (const segment::RunLayer& layer : view.runs) {
-      one.run_entry_count += layer.record.entry_count;
-      figures.table_memory_size += layer.run->memory_size();
-    }
-    one.range_tombstone_count = static_cast<std::uint32_t>(view.range_tombstones.size());
-  }
-  const Counters& counters = core.counters;
-  figures.put_count = counters.put;
-  figures.erase_count = counters.erase;
-  figures.get_count = counters.get;
-  figures.get_hit_count = counters.get_hit;
-  figures.scan_count = counters.scan;
-  figures.user_bytes_written = counters.user_bytes;
-  figures.run_bytes_written = counters.run_bytes;
-  figures.manifest_bytes_written = core.catalog.bytes_written();
-  figures.flush_count = counters.flush;
-  figures.compaction_count = counters.compaction;
-  figures.split_count = counters.split;
-  figures.merge_count = counters.merge;
-  if (core.log != nullptr) {
-    figures.log_bytes_written = core.log->bytes_appended();
-    figures.log_sync_count = core.log->sync_count();
-  }
-  figures.recovered_operation_count = counters.recovered_operations;
-  figures.recovery_microseconds = counters.recovery_microseconds;
-  figures.recovered_after_crash = counters.recovered_after_crash;
-  figures.memory_size = core.memory_size();
-  figures.live_snapshot_count = core.snapshots.count();
-  for (const directory::FileInfo& file : core.directory->list()) {
-    const auto name = parse_file_name(file.name);
-    if (!name) continue;
-    figures.disk_size += file.size;
-    if (name->type == FileName::Type::Log) figures.log_disk_size += file.size;
-  }
-  return figures;
+  return collect_statistics(*core_);
+}
+
+segment::FilterTally Engine::tally_filters(std::string_view key) {
+  return core_->routes().find(key).view().tally_filters(key, directory::hash64(key), scratch_);
 }
 
 }  // namespace varve::internal

@@ -55,7 +55,9 @@ class Engine {
   bool maintain();
   void close();
 
+  // Without the calls, which the engine does not count.
   [[nodiscard]] Statistics statistics() const;
+  [[nodiscard]] segment::FilterTally tally_filters(std::string_view key);
   [[nodiscard]] Options options() const;
   void set_codecs(std::string_view key_codec, std::string_view value_codec);
   [[nodiscard]] Core& core() noexcept { return *core_; }
@@ -82,7 +84,8 @@ class Engine {
   void apply(OperationKind kind, std::string_view key, std::string_view value, Sequence sequence);
   void settle(Durability durability);
   void sync_log();
-  void run_due_jobs();
+  bool run_due_jobs();
+  void run_due_jobs_of_write();
 
   std::unique_ptr<Core> core_;
   std::string scratch_;

@@ -134,6 +134,7 @@ EngineCursor::EngineCursor(Core& core, const ScanOptions& options)
     : core_(core),
       isolation_(options.isolation),
       range_(scan_range(options, core.manifest()->uuid)),
+      limit_(options.limit),
       left_(options.limit) {
   if (options.snapshot != nullptr && isolation_ != Isolation::Snapshot) {
     throw Error(ErrorCode::InvalidArgument, "a scan of a snapshot must have Isolation::Snapshot");

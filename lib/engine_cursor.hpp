@@ -42,6 +42,7 @@ class EngineCursor {
   bool step(Entry& entry);
   [[nodiscard]] ScanEnd end() const noexcept { return end_; }
   [[nodiscard]] std::string resume_token() const;
+  [[nodiscard]] std::uint64_t given_count() const noexcept { return limit_ - left_; }  // Entries.
 
  private:
   bool find_next(Entry& entry);
@@ -61,7 +62,8 @@ class EngineCursor {
   Core& core_;
   const Isolation isolation_;
   ScanRange range_;
-  std::uint64_t left_;  // Entries until the limit.
+  const std::uint64_t limit_;  // Entries.
+  std::uint64_t left_;         // Entries until the limit.
   Sequence at_ = segment::kSequenceMax;
   bool owns_snapshot_ = false;
   ScanEnd end_ = ScanEnd::None;

@@ -84,6 +84,10 @@ class GatedIndex final : public Index {
     const ReadEntry entry(*this);
     return engine_->statistics();
   }
+  segment::FilterTally tally_filters(std::string_view key) override {
+    const ReadEntry entry(*this);
+    return engine_->tally_filters(key);
+  }
   const std::filesystem::path& path() const noexcept override { return path_; }
   Options options() override {
     const ReadEntry entry(*this);
@@ -159,6 +163,7 @@ class GatedIndex<Gate>::GatedCursor final : public detail::CursorCore {
       return;
     }
     const typename Gate::Guard guard(index_->gate_);
+    index_->calls().add(CallRecorder::Amount::ScannedEntries, cursor_->given_count());
     cursor_.reset();
     --index_->cursor_count_;
     if (exclusive_) index_->gate_.exclusive_scan_ended();

@@ -9,7 +9,9 @@
 #include <string_view>
 #include <vector>
 
+#include "lib/call_recorder.hpp"
 #include "segment/entry.hpp"
+#include "segment/view.hpp"
 #include "varve/scan.hpp"
 #include "varve/segment_index.hpp"
 
@@ -46,11 +48,20 @@ class Index : public std::enable_shared_from_this<Index> {
   [[nodiscard]] virtual Lifecycle lifecycle() const noexcept = 0;
   // Ready, and no background job is failing.
   [[nodiscard]] virtual bool healthy() const noexcept { return lifecycle() == Lifecycle::Ready; }
+  // Without the calls: calls() has them.
   [[nodiscard]] virtual Statistics statistics() = 0;
   [[nodiscard]] virtual LockReport lock_report() { return {}; }
+  // What the filters of the key's segment say of it. Errors: also as a get.
+  [[nodiscard]] virtual segment::FilterTally tally_filters(std::string_view key) = 0;
   [[nodiscard]] virtual const std::filesystem::path& path() const noexcept = 0;
   [[nodiscard]] virtual Options options() = 0;
   virtual void set_codecs(std::string_view key_codec, std::string_view value_codec) = 0;
+
+  // Of all handles, cursors and threads.
+  [[nodiscard]] CallRecorder& calls() noexcept { return calls_; }
+
+ private:
+  CallRecorder calls_;
 };
 
 }  // namespace varve::internal

@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "varve/segment_index.hpp"
 
+#include <algorithm>
+#include <exception>
 #include <utility>
 
+#include "lib/call_recorder.hpp"
 #include "lib/engine_cursor.hpp"
 #include "lib/gated_index.hpp"
 #include "lib/segment_index_access.hpp"
 
 namespace varve {
 
+using internal::CallKind;
 using internal::SegmentIndexAccess;
+using Amount = internal::CallRecorder::Amount;
 
 std::string_view to_string(Lifecycle lifecycle) noexcept {
   switch (lifecycle) {
@@ -55,8 +60,7 @@ Snapshot SegmentIndexAccess::make_snapshot(std::shared_ptr<Index> index) {
   return {std::move(index), sequence};
 }
 
-Sequence SegmentIndexAccess::sequence_of(const Snapshot* snapshot, const Index& index) {
-  if (snapshot == nullptr) return segment::kSequenceMax;
+Sequence SegmentIndexAccess::sequence_of_snapshot(const Snapshot* snapshot, const Index& index) {
   if (snapshot->index_.get() != &index) {
     throw Error(ErrorCode::InvalidArgument, "the snapshot is not one of this index", index.path());
   }
@@ -138,26 +142,85 @@ SegmentIndex::~SegmentIndex() {
   }
 }
 
-internal::Index& SegmentIndex::ready() const {
-  if (index_ == nullptr) throw Error(ErrorCode::Closed, "the index handle is not open");
+namespace {
+
+[[noreturn]] void throw_not_open() {
+  throw Error(ErrorCode::Closed, "the index handle is not open");
+}
+
+}  // namespace
+
+inline internal::Index& SegmentIndex::ready() const {
+  if (index_ == nullptr) [[unlikely]]
+    throw_not_open();
   return *index_;
 }
 
+namespace {
+
+// Does work(call, index, arguments...) as a call of that kind.
+template <CallKind kKind, typename Work, typename... Arguments>
+auto recorded(internal::Index& index, Work work, Arguments... arguments) {
+  return internal::record_call<kKind>(index.calls(), work, &index, arguments...);
+}
+
+// For the figures alone: what fails here fails again where it matters.
+[[gnu::noinline]] void look_at_filters(internal::Index& index, std::string_view key) noexcept {
+  try {
+    index.calls().add_filter_tally(index.tally_filters(key));
+  } catch (const std::exception&) {
+  }
+}
+
+}  // namespace
+
 void SegmentIndex::put(std::string_view key, std::string_view value, const WriteOptions& options) {
-  ready().put(key, value, options);
+  recorded<CallKind::Put>(
+      ready(),
+      [](auto& call, internal::Index* index, std::string_view k, std::string_view v,
+         const WriteOptions* how) {
+        index->put(k, v, *how);
+        call.add(Amount::UserBytes, k.size() + v.size());
+        call.succeeded();
+      },
+      key, value, &options);
 }
 void SegmentIndex::erase(std::string_view key, const WriteOptions& options) {
-  ready().erase(key, options);
+  recorded<CallKind::Erase>(
+      ready(),
+      [](auto& call, internal::Index* index, std::string_view k, const WriteOptions* how) {
+        index->erase(k, *how);
+        call.add(Amount::UserBytes, k.size());
+        call.succeeded();
+      },
+      key, &options);
 }
 void SegmentIndex::erase_range(std::string_view from, std::string_view to,
                                const WriteOptions& options) {
-  ready().erase_range(from, to, options);
+  recorded<CallKind::EraseRange>(
+      ready(),
+      [](auto& call, internal::Index* index, std::string_view begin, std::string_view end,
+         const WriteOptions* how) {
+        index->erase_range(begin, end, *how);
+        call.add(Amount::UserBytes, begin.size() + end.size());
+        call.succeeded();
+      },
+      from, to, &options);
 }
 void SegmentIndex::erase_prefix(std::string_view prefix, const WriteOptions& options) {
-  ready().erase_range(prefix, internal::prefix_end(prefix), options);
+  erase_range(prefix, internal::prefix_end(prefix), options);
 }
 void SegmentIndex::write(const WriteBatch& batch, const WriteOptions& options) {
-  ready().write(batch, options);
+  recorded<CallKind::Batch>(
+      ready(),
+      [](auto& call, internal::Index* index, const WriteBatch* all, const WriteOptions* how) {
+        index->write(*all, *how);
+        call.add(Amount::BatchPuts, all->put_count());
+        call.add(Amount::BatchErases, all->count() - all->put_count());
+        call.add(Amount::UserBytes, all->data_size());
+        call.succeeded();
+      },
+      &batch, &options);
 }
 
 std::optional<std::string> SegmentIndex::get(std::string_view key, const Snapshot* snapshot) const {
@@ -166,23 +229,55 @@ std::optional<std::string> SegmentIndex::get(std::string_view key, const Snapsho
   return value;
 }
 bool SegmentIndex::get(std::string_view key, std::string& value, const Snapshot* snapshot) const {
-  internal::Index& index = ready();
-  return index.get(key, value, SegmentIndexAccess::sequence_of(snapshot, index));
+  return recorded<CallKind::Get>(
+      ready(),
+      [](auto& call, internal::Index* index, std::string_view k, std::string* to,
+         const Snapshot* as_of) {
+        const bool found = index->get(k, *to, SegmentIndexAccess::sequence_of(as_of, *index));
+        call.succeeded(found);
+        if (call.deserves_a_closer_look()) look_at_filters(*index, k);
+        return found;
+      },
+      key, &value, snapshot);
 }
 bool SegmentIndex::contains(std::string_view key, const Snapshot* snapshot) const {
-  internal::Index& index = ready();
-  return index.contains(key, SegmentIndexAccess::sequence_of(snapshot, index));
+  return recorded<CallKind::Get>(
+      ready(),
+      [](auto& call, internal::Index* index, std::string_view k, const Snapshot* as_of) {
+        const bool found = index->contains(k, SegmentIndexAccess::sequence_of(as_of, *index));
+        call.succeeded(found);
+        if (call.deserves_a_closer_look()) look_at_filters(*index, k);
+        return found;
+      },
+      key, snapshot);
 }
 std::vector<std::optional<std::string>> SegmentIndex::multi_get(
     std::span<const std::string_view> keys, const Snapshot* snapshot) const {
-  internal::Index& index = ready();
-  return index.multi_get(keys, SegmentIndexAccess::sequence_of(snapshot, index));
+  return recorded<CallKind::MultiGet>(
+      ready(),
+      [](auto& call, internal::Index* index, std::span<const std::string_view> all,
+         const Snapshot* as_of) {
+        auto values = index->multi_get(all, SegmentIndexAccess::sequence_of(as_of, *index));
+        const auto hit_count = std::count_if(values.begin(), values.end(),
+                                             [](const auto& value) { return value.has_value(); });
+        call.add(Amount::MultiGetKeys, all.size());
+        call.add(Amount::MultiGetHits, static_cast<std::uint64_t>(hit_count));
+        call.succeeded();
+        return values;
+      },
+      keys, snapshot);
 }
 
 Cursor SegmentIndex::scan(const ScanOptions& options) const {
-  internal::Index& index = ready();
-  static_cast<void>(SegmentIndexAccess::sequence_of(options.snapshot, index));
-  return Cursor(index.scan(options));
+  return recorded<CallKind::Scan>(
+      ready(),
+      [](auto& call, internal::Index* index, const ScanOptions* what) {
+        static_cast<void>(SegmentIndexAccess::sequence_of(what->snapshot, *index));
+        Cursor cursor(index->scan(*what));
+        call.succeeded();
+        return cursor;
+      },
+      &options);
 }
 Snapshot SegmentIndex::snapshot() const {
   static_cast<void>(ready());
@@ -190,13 +285,25 @@ Snapshot SegmentIndex::snapshot() const {
 }
 
 void SegmentIndex::sync() {
-  ready().sync();
+  recorded<CallKind::Sync>(ready(), [](auto& call, internal::Index* index) {
+    index->sync();
+    call.succeeded();
+  });
 }
 void SegmentIndex::flush() {
-  ready().flush();
+  recorded<CallKind::Flush>(ready(), [](auto& call, internal::Index* index) {
+    index->flush();
+    call.succeeded();
+  });
 }
 void SegmentIndex::compact(const CompactOptions& options) {
-  ready().compact(options);
+  recorded<CallKind::Compact>(
+      ready(),
+      [](auto& call, internal::Index* index, const CompactOptions* what) {
+        index->compact(*what);
+        call.succeeded();
+      },
+      &options);
 }
 bool SegmentIndex::maintain() {
   return ready().maintain();
@@ -212,7 +319,11 @@ bool SegmentIndex::health() const noexcept {
   return index_ != nullptr && index_->healthy();
 }
 Statistics SegmentIndex::statistics() const {
-  return ready().statistics();
+  internal::Index& index = ready();
+  Statistics figures = index.statistics();
+  index.calls().describe(figures);
+  figures.locks = index.lock_report();
+  return figures;
 }
 LockReport SegmentIndex::lock_report() const {
   return ready().lock_report();

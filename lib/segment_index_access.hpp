@@ -17,7 +17,12 @@ struct SegmentIndexAccess {
                                          const Options& options, OpenMode mode = OpenMode::Open);
   [[nodiscard]] static Snapshot make_snapshot(std::shared_ptr<Index> index);
   // The sequence to read at. Errors: InvalidArgument for a snapshot of another index.
-  [[nodiscard]] static Sequence sequence_of(const Snapshot* snapshot, const Index& index);
+  [[nodiscard]] static Sequence sequence_of(const Snapshot* snapshot, const Index& index) {
+    return snapshot == nullptr ? segment::kSequenceMax : sequence_of_snapshot(snapshot, index);
+  }
+
+ private:
+  [[nodiscard]] static Sequence sequence_of_snapshot(const Snapshot* snapshot, const Index& index);
 };
 
 }  // namespace varve::internal

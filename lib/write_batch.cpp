@@ -29,6 +29,7 @@ void WriteBatch::put(std::string_view key, std::string_view value) {
   check_size("a key", key.size(), kKeySizeMin, kKeySizeMax);
   check_size("a value", value.size(), 0, kValueSizeMax);
   append(static_cast<std::uint8_t>(internal::OperationKind::Put), key, value);
+  ++put_count_;
 }
 
 void WriteBatch::erase(std::string_view key) {
@@ -46,19 +47,21 @@ void WriteBatch::erase_range(std::string_view from, std::string_view to) {
 void WriteBatch::clear() noexcept {
   bytes_.clear();
   count_ = 0;
-  charged_ = 0;
+  put_count_ = 0;
+  data_size_ = 0;
 }
 
 void WriteBatch::append(std::uint8_t kind, std::string_view first, std::string_view second) {
-  const std::size_t charge = first.size() + second.size() + kOperationCharge;
-  check_size("all operations together", charged_ + charge, 0, kBatchSizeMax);
+  const std::size_t data_size = data_size_ + first.size() + second.size();
+  check_size("all operations together", data_size + (count_ + 1) * kOperationCharge, 0,
+             kBatchSizeMax);
   // Room first, so that a failed allocation leaves no half of an operation behind; doubling, so
   // that many small operations cost constant time each.
   const std::size_t size_max =
       bytes_.size() + 1 + 2 * directory::kVarintSizeMax + first.size() + second.size();
   if (size_max > bytes_.capacity()) bytes_.reserve(std::max(size_max, 2 * bytes_.capacity()));
   internal::append_operation(bytes_, static_cast<internal::OperationKind>(kind), first, second);
-  charged_ += charge;
+  data_size_ = data_size;
   ++count_;
 }
 

@@ -2,6 +2,7 @@
 #include "lib/write_log.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <mutex>
 #include <utility>
@@ -68,15 +69,19 @@ void WriteLog::sync_current() {
   const std::uint64_t bytes = bytes_appended();  // First: what it counts lies before end_.
   const std::size_t end = end_.load(std::memory_order_acquire);
   if (file_ == nullptr || synced_end_.load(std::memory_order_relaxed) >= end) return;
+  const auto begin = std::chrono::steady_clock::now();
+  const auto time = [begin] { return std::chrono::steady_clock::now() - begin; };
   try {
     file_->sync();
   } catch (const Error& error) {
+    flush_latencies_.record(time());
     // The kernel may have dropped the dirty pages: a second sync that "succeeds" proves nothing.
     poison(error);
   }
   synced_end_.store(end, std::memory_order_release);
   bytes_synced_.store(bytes, std::memory_order_release);
   sync_count_.fetch_add(1, std::memory_order_relaxed);
+  flush_latencies_.record(time());
 }
 
 // Whoever finds the mutex free is the leader of those who wait for it: its flush covers what they

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -14,6 +15,7 @@
 #include "directory/mutex.hpp"
 #include "lib/log_format.hpp"
 #include "lib/manifest.hpp"
+#include "varve/concurrent/latency_histogram.hpp"
 #include "varve/error.hpp"
 
 namespace varve::internal {
@@ -107,12 +109,20 @@ class WriteLog {
     return bytes_appended_.load(std::memory_order_acquire);
   }
   [[nodiscard]] std::uint64_t bytes_unsynced() const noexcept {
-    return bytes_appended() - bytes_synced_.load(std::memory_order_acquire);
+    // In this order: what is synced by then was appended before.
+    const std::uint64_t synced = bytes_synced_.load(std::memory_order_acquire);
+    return bytes_appended() - synced;
   }
   // Poisoned: see above.
   [[nodiscard]] bool failed() const noexcept { return failed_.load(std::memory_order_acquire); }
   [[nodiscard]] std::uint64_t sync_count() const noexcept {  // Device flushes of records.
     return sync_count_.load(std::memory_order_relaxed);
+  }
+  // Their counts and latencies, failed ones included.
+  void describe_device_flushes(concurrent::OperationSnapshot& to) const {
+    flush_latencies_.describe(to);
+    to.success_count = sync_count();
+    to.failure_count = to.latency_count - std::min(to.latency_count, to.success_count);
   }
 
  private:
@@ -149,6 +159,7 @@ class WriteLog {
   std::atomic<std::uint64_t> bytes_appended_ = 0;  // Stored with release after end_.
   std::atomic<std::uint64_t> bytes_synced_ = 0;    // Never above bytes_appended_.
   std::atomic<std::uint64_t> sync_count_ = 0;
+  concurrent::LatencyHistogram flush_latencies_;
 
   directory::Mutex sync_mutex_;   // Held during a device flush; the last lock of all.
   std::optional<Error> failure_;  // Set once, before failed_.

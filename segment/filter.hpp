@@ -46,6 +46,9 @@ class Filter {
       : blocks_(bytes.data()), block_count_(bytes.size() / kFilterBlockSize) {}
 
   [[nodiscard]] bool empty() const noexcept { return block_count_ == 0; }
+  [[nodiscard]] std::size_t size() const noexcept {  // Bytes.
+    return static_cast<std::size_t>(block_count_) * kFilterBlockSize;
+  }
   // False: no key with this hash was added.
   [[nodiscard]] bool may_contain(std::uint64_t hash) const noexcept {
     return block_count_ == 0 || probe(block_of(hash), hash);

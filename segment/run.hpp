@@ -55,6 +55,7 @@ class Run {
   [[nodiscard]] virtual std::string_view largest_key() const noexcept = 0;
   // Sparse index and filter, bytes of memory.
   [[nodiscard]] virtual std::size_t memory_size() const noexcept = 0;
+  [[nodiscard]] std::size_t filter_size() const noexcept { return filter_.size(); }  // Of these.
 
   // `hash` is directory::hash64(key) in all of these.
   void prefetch_filter(std::uint64_t hash) const noexcept { filter_.prefetch(hash); }

@@ -110,6 +110,21 @@ FoundEntry View::find(std::string_view key, std::uint64_t hash, Sequence at,
   return end_search(search, key, hash, at, scratch);
 }
 
+FilterTally View::tally_filters(std::string_view key, std::uint64_t hash,
+                                std::string& scratch) const {
+  FilterTally tally;
+  for (const RunLayer& layer : runs) {
+    if (layer.run->filter_size() == 0) continue;
+    ++tally.probe_count;
+    if (!layer.run->may_contain(hash)) {
+      ++tally.negative_count;
+    } else if (!layer.run->find(key, kSequenceMax, scratch).found) {
+      ++tally.false_positive_count;
+    }
+  }
+  return tally;
+}
+
 void find_together(std::span<Lookup> lookups, Sequence at) {
   for (Lookup& one : lookups) one.view->begin_search(one.search, one.key, one.hash);
   for (Lookup& one : lookups) one.view->choose_block(one.search, one.key, one.hash);

@@ -23,6 +23,11 @@ struct RunLayer {
   std::shared_ptr<const Run> run;
 };
 
+// What filters said, and whether it was true.
+struct FilterTally {
+  std::uint64_t probe_count = 0, negative_count = 0, false_positive_count = 0;
+};
+
 // What readers of a segment see: its deltas and runs, newest first, as of one publication. The set
 // is immutable; only the active delta grows, by the segment's writer.
 //
@@ -73,6 +78,11 @@ class View {
   void choose_block(Search& search, std::string_view key, std::uint64_t hash) const noexcept;
   [[nodiscard]] FoundEntry end_search(const Search& search, std::string_view key,
                                       std::uint64_t hash, Sequence at, std::string& scratch) const;
+
+  // Asks the filters of all runs for `key`, and looks into the runs of those that do not deny it.
+  // Errors: Corruption, Io.
+  [[nodiscard]] FilterTally tally_filters(std::string_view key, std::uint64_t hash,
+                                          std::string& scratch) const;
 
   void acquire() const noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
   void release() const noexcept {

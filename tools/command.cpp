@@ -27,6 +27,7 @@ constexpr std::array kCommands = {
     Command{"scan", "prints entries in key order", scan_command},
     Command{"dump", "prints all entries in a form that load reads", dump_command},
     Command{"stat", "shows segments, sizes and costs", stat_command},
+    Command{"serve-metrics", "serves these figures to Prometheus", serve_metrics_command},
     Command{"compact", "merges every segment into one run", compact_command},
     Command{"check", "looks for damage, changes nothing", check_command},
     Command{"lock", "shows who has the index (lock status DIR)", lock_command},
@@ -39,7 +40,7 @@ std::string help_text() {
       "varve: looks into and works on Varve indexes\n"
       "usage: varve COMMAND DIR ...     (varve COMMAND --help tells more)\n\ncommands:\n";
   for (const Command& command : kCommands) {
-    text += fmt::format("  {:<8} {}\n", command.name, command.summary);
+    text += fmt::format("  {:<13} {}\n", command.name, command.summary);
   }
   text +=
       "\nexit status: 0 done, sound; 1 a negative answer (no such key, not locked); 2 damage "

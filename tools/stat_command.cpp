@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <chrono>
 #include <ostream>
 
 #include "tools/command.hpp"
@@ -10,6 +10,8 @@
 #include "tools/progress.hpp"
 #include "tools/statistics_json.hpp"
 #include "tools/text.hpp"
+#include "tools/watch.hpp"
+#include "varve/error.hpp"
 #include "varve/segment_index.hpp"
 
 namespace varve::tools {
@@ -20,9 +22,51 @@ void append_row(std::string& to, std::string_view name, const std::string& text)
   to += fmt::format("{:<14}{}\n", name, text);
 }
 
+std::string shape_text(const Statistics& figures) {
+  const RunStatistics& runs = figures.runs;
+  std::string text;
+  append_row(text, "segments", human_count(runs.segment_count));
+  append_row(
+      text, "runs",
+      fmt::format("{} ({} delta runs); at most {} in one segment", human_count(runs.run_count),
+                  human_count(runs.delta_run_count), runs.run_count_max));
+  append_row(text, "entries",
+             fmt::format("{} in runs, {} in memory (older versions and deletions included)",
+                         human_count(runs.run_entry_count), human_count(runs.memory_entry_count)));
+  append_row(text, "disk",
+             fmt::format("{}: main runs {}, delta runs {}, log {}", human_size(figures.disk_size),
+                         human_size(runs.main_runs_size), human_size(runs.delta_runs_size),
+                         human_size(figures.log_disk_size)));
+  return text;
+}
+
+std::string cost_text(const Statistics& figures) {
+  const RunStatistics& runs = figures.runs;
+  const MemoryStatistics& memory = figures.memory;
+  std::string text;
+  append_row(text, "memory",
+             fmt::format("{} for writes, {} for sparse indexes, {} for filters",
+                         human_size(figures.memory_size), human_size(memory.sparse_indexes_size),
+                         human_size(memory.filters_size)));
+  append_row(text, "mapped",
+             fmt::format("{} of runs (address space)", human_size(memory.mapped_runs_size)));
+  append_row(text, "read cost",
+             fmt::format("{:.2f} runs a segment on average", runs.read_amplification()));
+  append_row(text, "space cost",
+             runs.main_runs_size == 0
+                 ? std::string("no main run yet")
+                 : fmt::format("{:.2f} times the main runs", runs.space_amplification()));
+  const CompactionStatistics& merges = figures.compaction;
+  append_row(text, "merges due",
+             merges.due_segment_count == 0
+                 ? std::string("none")
+                 : fmt::format("in {} segments, {} to read", human_count(merges.due_segment_count),
+                               human_size(merges.due_size)));
+  return text;
+}
+
 std::string summary_text(const Statistics& figures, const Options& options,
                          const std::string& path) {
-  const SegmentTotals totals = segment_totals(figures);
   std::string text;
   append_row(text, "index", escaped(path));
   append_row(text, "uuid", escaped(figures.uuid));
@@ -34,28 +78,8 @@ std::string summary_text(const Statistics& figures, const Options& options,
                fmt::format("keys {}, values {}", in_quotes(options.key_codec),
                            in_quotes(options.value_codec)));
   }
-  append_row(text, "segments", human_count(figures.segments.size()));
-  append_row(
-      text, "runs",
-      fmt::format("{} ({} delta runs); at most {} in one segment", human_count(totals.run_count),
-                  human_count(totals.delta_run_count), totals.run_count_max));
-  append_row(
-      text, "entries",
-      fmt::format("{} in runs, {} in memory (older versions and deletions included)",
-                  human_count(totals.run_entry_count), human_count(totals.memory_entry_count)));
-  append_row(text, "disk",
-             fmt::format("{}: main runs {}, delta runs {}, log {}", human_size(figures.disk_size),
-                         human_size(totals.main_runs_size), human_size(totals.delta_runs_size),
-                         human_size(figures.log_disk_size)));
-  append_row(text, "memory",
-             fmt::format("{} for writes, {} for sparse indexes and filters",
-                         human_size(figures.memory_size), human_size(figures.table_memory_size)));
-  append_row(text, "read cost",
-             fmt::format("{:.2f} runs a segment on average", read_amplification(figures)));
-  append_row(text, "space cost",
-             totals.main_runs_size == 0
-                 ? std::string("no main run yet")
-                 : fmt::format("{:.2f} times the main runs", space_amplification(figures)));
+  text += shape_text(figures);
+  text += cost_text(figures);
   append_row(text, "last close",
              figures.recovered_after_crash
                  ? fmt::format("none: {} operations are in the log alone",
@@ -78,14 +102,31 @@ std::string segments_text(const Statistics& figures) {
   return text;
 }
 
-}  // namespace
+// `--watch 5`, `--watch 500ms`, or `--watch` alone.
+std::chrono::milliseconds parse_interval(const std::string& text) {
+  if (text.empty()) return WatchOptions().interval;
+  const bool is_plain = text.find_first_not_of("0123456789") == std::string::npos;
+  const auto interval = parse_duration(is_plain ? text + "s" : text);
+  if (!interval || interval->count() == 0) {
+    throw UsageError(fmt::format(
+        "--watch: seconds, or a duration such as 500ms, expected, {} found", in_quotes(text)));
+  }
+  return *interval;
+}
 
-int stat_command(const Arguments& arguments, std::istream&, std::ostream& out, std::ostream&) {
-  CommandLine line("stat", "Shows what an index consists of and what that costs.");
-  bool with_segments = false;
-  line.with_wait().with_json();
-  line.app().add_flag("--segments", with_segments, "also a line for every segment");
-  line.parse(arguments);
+void show_files(const CommandLine& line, std::ostream& out) {
+  const FileStatistics figures = file_statistics(line.directory());
+  if (!line.json()) {
+    Output(out).finish_with(file_statistics_text(figures, line.directory()));
+    return;
+  }
+  nlohmann::ordered_json json = {{"schema", 1}};
+  json.update(file_statistics_json(figures));
+  Output(out).finish_with(
+      json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+}
+
+void show_index(const CommandLine& line, bool with_segments, std::ostream& out) {
   const SegmentIndex index = SegmentIndex::open(line.directory(), line.read_options());
   const Statistics figures = index.statistics();
   if (line.json()) {
@@ -93,11 +134,52 @@ int stat_command(const Arguments& arguments, std::istream&, std::ostream& out, s
     json.update(statistics_json(figures, with_segments));
     Output(out).finish_with(
         json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
-    return kExitOk;
+    return;
   }
   std::string text = summary_text(figures, index.options(), index.path().string());
   if (with_segments) text += segments_text(figures);
   Output(out).finish_with(text);
+}
+
+}  // namespace
+
+int stat_command(const Arguments& arguments, std::istream&, std::ostream& out, std::ostream& err) {
+  CommandLine line("stat", "Shows what an index consists of and what that costs.");
+  bool with_segments = false, files = false;
+  std::string interval;
+  WatchOptions watching;
+  line.with_wait().with_json();
+  CLI::Option* const segments =
+      line.app().add_flag("--segments", with_segments, "also a line for every segment");
+  line.app()
+      .add_flag("--files", files,
+                "what the files tell, without opening the index: also while another process has it")
+      ->excludes(segments);
+  CLI::Option* const watch_option =
+      line.app()
+          .add_option("--watch", interval,
+                      "as --files, a line every so many seconds, until stopped; default: 2")
+          ->expected(0, 1)
+          ->type_name("[SECONDS]")
+          ->excludes(segments);
+  line.app()
+      .add_option("--count", watching.count, "with --watch: ends after so many lines")
+      ->needs(watch_option);
+  line.parse(arguments);
+  if (watch_option->count() > 0) {
+    watching.interval = parse_interval(interval);
+    watching.json = line.json();
+    watch(line.directory(), watching, out);
+  } else if (files) {
+    show_files(line, out);
+  } else {
+    try {
+      show_index(line, with_segments, out);
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::Locked) err << kFilesHint;
+      throw;
+    }
+  }
   return kExitOk;
 }
 
@@ -136,7 +218,7 @@ int compact_command(const Arguments& arguments, std::istream&, std::ostream& out
     Output(out).finish_with(json.dump() + "\n");
   } else {
     Output(out).finish_with(fmt::format(
-        "compacted: {} segments, {} written, {} -> {} on disk, {}\n", figures.segments.size(),
+        "compacted: {} segments, {} written, {} -> {} on disk, {}\n", figures.runs.segment_count,
         human_size(figures.run_bytes_written), human_size(disk_before),
         human_size(figures.disk_size), human_duration(progress.elapsed())));
   }

@@ -1,93 +1,149 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/statistics_json.hpp"
 
-#include <algorithm>
+#include <utility>
 
 #include "tools/text.hpp"
 
 namespace varve::tools {
 
-SegmentTotals segment_totals(const Statistics& figures) {
-  SegmentTotals totals;
-  for (const SegmentStatistics& segment : figures.segments) {
-    const std::uint32_t runs = segment.delta_run_count + (segment.main_run_size > 0 ? 1 : 0);
-    totals.run_count += runs;
-    totals.run_count_max = std::max(totals.run_count_max, runs);
-    totals.delta_run_count += segment.delta_run_count;
-    totals.main_runs_size += segment.main_run_size;
-    totals.delta_runs_size += segment.delta_runs_size;
-    totals.run_entry_count += segment.run_entry_count;
-    totals.memory_entry_count += segment.memory_entry_count;
+namespace {
+
+using nlohmann::ordered_json;
+
+// Times in nanoseconds.
+ordered_json operation_json(const concurrent::OperationSnapshot& figures) {
+  return {{"success_count", figures.success_count}, {"failure_count", figures.failure_count},
+          {"latency_count", figures.latency_count}, {"mean_ns", figures.mean.count()},
+          {"p50_ns", figures.p50.count()},          {"p90_ns", figures.p90.count()},
+          {"p99_ns", figures.p99.count()},          {"p99_9_ns", figures.p99_9.count()},
+          {"max_ns", figures.max.count()}};
+}
+
+ordered_json operations_json(const OperationsByKind& figures) {
+  ordered_json json;
+  for_each_operation(figures, [&](std::string_view name, const auto& operation) {
+    json[std::string(name)] = operation_json(operation);
+  });
+  return json;
+}
+
+ordered_json memory_json(const MemoryStatistics& figures) {
+  return {{"active_deltas_size", figures.active_deltas_size},
+          {"frozen_deltas_size", figures.frozen_deltas_size},
+          {"held_by_readers_size", figures.held_by_readers_size},
+          {"pool_size", figures.pool_size},
+          {"sparse_indexes_size", figures.sparse_indexes_size},
+          {"filters_size", figures.filters_size},
+          {"mapped_runs_size", figures.mapped_runs_size},
+          {"statistics_size", figures.statistics_size}};
+}
+
+// Times in nanoseconds.
+ordered_json locks_json(const LockReport& report) {
+  ordered_json json = ordered_json::array();
+  for (const LockClassReport& one : report.classes) {
+    json.push_back({{"name", one.name},
+                    {"acquisition_count", one.acquisition_count},
+                    {"wait_count", one.wait.count},
+                    {"wait_p50_ns", one.wait.p50.count()},
+                    {"wait_p99_ns", one.wait.p99.count()},
+                    {"wait_max_ns", one.wait.max.count()},
+                    {"hold_p50_ns", one.hold.p50.count()},
+                    {"hold_p99_ns", one.hold.p99.count()},
+                    {"hold_max_ns", one.hold.max.count()},
+                    {"timeout_count", one.timeout_count},
+                    {"deadlock_count", one.deadlock_count},
+                    {"is_contention_high", one.is_contention_high}});
   }
-  return totals;
+  return json;
 }
 
-double read_amplification(const Statistics& figures) {
-  if (figures.segments.empty()) return 0;
-  return static_cast<double>(segment_totals(figures).run_count) /
-         static_cast<double>(figures.segments.size());
+ordered_json since_open_json(const Statistics& figures) {
+  return {{"put_count", figures.put_count},
+          {"erase_count", figures.erase_count},
+          {"get_count", figures.get_count},
+          {"get_hit_count", figures.get_hit_count},
+          {"scan_count", figures.scan_count},
+          {"scanned_entry_count", figures.scanned_entry_count},
+          {"user_bytes_written", figures.user_bytes_written},
+          {"log_bytes_written", figures.log_bytes_written},
+          {"run_bytes_written", figures.run_bytes_written},
+          {"manifest_bytes_written", figures.manifest_bytes_written},
+          {"flush_count", figures.flush_count},
+          {"compaction_count", figures.compaction_count},
+          {"split_count", figures.split_count},
+          {"merge_count", figures.merge_count},
+          {"log_sync_count", figures.log_sync_count},
+          {"paced_write_count", figures.paced_write_count},
+          {"paced_microseconds", figures.paced_microseconds},
+          {"stalled_write_count", figures.stalled_write_count},
+          {"stalled_microseconds_max", figures.stalled_microseconds_max},
+          {"failed_job_count", figures.failed_job_count}};
 }
 
-double space_amplification(const Statistics& figures) {
-  const SegmentTotals totals = segment_totals(figures);
-  if (totals.main_runs_size == 0) return 0;
-  return static_cast<double>(totals.main_runs_size + totals.delta_runs_size) /
-         static_cast<double>(totals.main_runs_size);
+ordered_json segment_json(const SegmentStatistics& segment) {
+  ordered_json one = {{"id", segment.id}, {"version", segment.version}};
+  const bool is_text = is_utf8(segment.first_key);
+  one[is_text ? "first_key" : "first_key_hex"] =
+      is_text ? segment.first_key : hex(segment.first_key);
+  one["main_run_size"] = segment.main_run_size;
+  one["delta_run_count"] = segment.delta_run_count;
+  one["delta_runs_size"] = segment.delta_runs_size;
+  one["run_entry_count"] = segment.run_entry_count;
+  one["memory_size"] = segment.memory_size;
+  one["memory_entry_count"] = segment.memory_entry_count;
+  one["range_tombstone_count"] = segment.range_tombstone_count;
+  return one;
 }
 
-nlohmann::ordered_json statistics_json(const Statistics& figures, bool with_segments) {
-  const SegmentTotals totals = segment_totals(figures);
-  nlohmann::ordered_json json = {{"uuid", is_utf8(figures.uuid) ? figures.uuid : hex(figures.uuid)},
-                                 {"writer_epoch", figures.writer_epoch},
-                                 {"manifest_edit", figures.manifest_edit},
-                                 {"last_sequence", figures.last_sequence},
-                                 {"segment_count", figures.segments.size()},
-                                 {"run_count", totals.run_count},
-                                 {"run_count_max", totals.run_count_max},
-                                 {"delta_run_count", totals.delta_run_count},
-                                 {"main_runs_size", totals.main_runs_size},
-                                 {"delta_runs_size", totals.delta_runs_size},
-                                 {"run_entry_count", totals.run_entry_count},
-                                 {"memory_entry_count", totals.memory_entry_count},
-                                 {"memory_size", figures.memory_size},
-                                 {"table_memory_size", figures.table_memory_size},
-                                 {"disk_size", figures.disk_size},
-                                 {"log_disk_size", figures.log_disk_size},
-                                 {"read_amplification", read_amplification(figures)},
-                                 {"space_amplification", space_amplification(figures)},
-                                 {"write_amplification", figures.write_amplification()},
-                                 {"recovered_after_crash", figures.recovered_after_crash},
-                                 {"recovered_operation_count", figures.recovered_operation_count},
-                                 {"recovery_microseconds", figures.recovery_microseconds}};
-  json["since_open"] = {{"put_count", figures.put_count},
-                        {"erase_count", figures.erase_count},
-                        {"get_count", figures.get_count},
-                        {"get_hit_count", figures.get_hit_count},
-                        {"scan_count", figures.scan_count},
-                        {"user_bytes_written", figures.user_bytes_written},
-                        {"log_bytes_written", figures.log_bytes_written},
-                        {"run_bytes_written", figures.run_bytes_written},
-                        {"manifest_bytes_written", figures.manifest_bytes_written},
-                        {"flush_count", figures.flush_count},
-                        {"compaction_count", figures.compaction_count},
-                        {"split_count", figures.split_count},
-                        {"merge_count", figures.merge_count},
-                        {"log_sync_count", figures.log_sync_count}};
+}  // namespace
+
+ordered_json statistics_json(const Statistics& figures, bool with_segments) {
+  const RunStatistics& runs = figures.runs;
+  ordered_json json = {{"uuid", is_utf8(figures.uuid) ? figures.uuid : hex(figures.uuid)},
+                       {"writer_epoch", figures.writer_epoch},
+                       {"manifest_edit", figures.manifest_edit},
+                       {"last_sequence", figures.last_sequence},
+                       {"segment_count", runs.segment_count},
+                       {"run_count", runs.run_count},
+                       {"run_count_max", runs.run_count_max},
+                       {"delta_run_count", runs.delta_run_count},
+                       {"main_runs_size", runs.main_runs_size},
+                       {"delta_runs_size", runs.delta_runs_size},
+                       {"run_entry_count", runs.run_entry_count},
+                       {"memory_entry_count", runs.memory_entry_count},
+                       {"range_tombstone_count", runs.range_tombstone_count},
+                       {"memory_size", figures.memory_size},
+                       {"memory_budget", figures.memory_budget},
+                       {"table_memory_size", figures.table_memory_size},
+                       {"disk_size", figures.disk_size},
+                       {"log_disk_size", figures.log_disk_size},
+                       {"live_snapshot_count", figures.live_snapshot_count},
+                       {"read_amplification", runs.read_amplification()},
+                       {"space_amplification", runs.space_amplification()},
+                       {"write_amplification", figures.write_amplification()},
+                       {"recovered_after_crash", figures.recovered_after_crash},
+                       {"recovered_operation_count", figures.recovered_operation_count},
+                       {"recovery_microseconds", figures.recovery_microseconds}};
+  json["memory"] = memory_json(figures.memory);
+  json["compaction"] = {{"due_segment_count", figures.compaction.due_segment_count},
+                        {"due_size", figures.compaction.due_size},
+                        {"unmerged_size", figures.compaction.unmerged_size}};
+  json["log"] = {{"live_size", figures.log.live_size},
+                 {"unsynced_size", figures.log.unsynced_size},
+                 {"device_flush", operation_json(figures.log.device_flush)}};
+  json["filters"] = {{"sampled_probe_count", figures.filters.probe_count},
+                     {"negative_count", figures.filters.negative_count},
+                     {"false_positive_count", figures.filters.false_positive_count},
+                     {"false_positive_rate", figures.filters.false_positive_rate()}};
+  json["since_open"] = since_open_json(figures);
+  json["operations"] = operations_json(figures.operations);
+  if (!figures.locks.classes.empty()) json["locks"] = locks_json(figures.locks);
   if (!with_segments) return json;
-  json["segments"] = nlohmann::ordered_json::array();
+  json["segments"] = ordered_json::array();
   for (const SegmentStatistics& segment : figures.segments) {
-    nlohmann::ordered_json one = {{"id", segment.id}, {"version", segment.version}};
-    const bool is_text = is_utf8(segment.first_key);
-    one[is_text ? "first_key" : "first_key_hex"] =
-        is_text ? segment.first_key : hex(segment.first_key);
-    one["main_run_size"] = segment.main_run_size;
-    one["delta_run_count"] = segment.delta_run_count;
-    one["delta_runs_size"] = segment.delta_runs_size;
-    one["run_entry_count"] = segment.run_entry_count;
-    one["memory_size"] = segment.memory_size;
-    one["memory_entry_count"] = segment.memory_entry_count;
-    one["range_tombstone_count"] = segment.range_tombstone_count;
-    json["segments"].push_back(std::move(one));
+    json["segments"].push_back(segment_json(segment));
   }
   return json;
 }

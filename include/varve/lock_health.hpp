@@ -45,7 +45,7 @@ struct LockHealthOptions {
   std::function<void(const LockAlert&)> on_alert;
 };
 
-// Durations of one kind. Percentiles and averages are within 7 %.
+// Durations of one kind. Percentiles are within 2 %.
 struct LockTimes {
   std::uint64_t count = 0;
   std::chrono::nanoseconds average{0}, p50{0}, p99{0}, max{0};

@@ -22,9 +22,11 @@ class VARVE_EXPORT WriteBatch {
   void erase_range(std::string_view from, std::string_view to);
   void clear() noexcept;  // Keeps the memory.
 
-  [[nodiscard]] std::size_t count() const noexcept { return count_; }  // Operations.
+  [[nodiscard]] std::size_t count() const noexcept { return count_; }          // Operations.
+  [[nodiscard]] std::size_t put_count() const noexcept { return put_count_; }  // Of these, puts.
   [[nodiscard]] bool empty() const noexcept { return count_ == 0; }
-  [[nodiscard]] std::size_t size() const noexcept { return bytes_.size(); }  // Encoded bytes.
+  [[nodiscard]] std::size_t data_size() const noexcept { return data_size_; }  // Keys and values.
+  [[nodiscard]] std::size_t size() const noexcept { return bytes_.size(); }    // Encoded bytes.
 
   // The operations in the encoding of docs/FORMAT.md, "log record". For the engine and for tools.
   [[nodiscard]] std::string_view encoded() const noexcept { return bytes_; }
@@ -34,7 +36,8 @@ class VARVE_EXPORT WriteBatch {
 
   std::string bytes_;
   std::size_t count_ = 0;
-  std::size_t charged_ = 0;  // What kBatchSizeMax is compared with.
+  std::size_t put_count_ = 0;
+  std::size_t data_size_ = 0;
 };
 
 }  // namespace varve

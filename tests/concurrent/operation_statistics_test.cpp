@@ -114,6 +114,23 @@ TEST_CASE("percentiles of a wide distribution are right to within 3 %",
   CHECK(static_cast<std::uint64_t>(snapshot.max.count()) == values.back());
 }
 
+TEST_CASE("latencies are counted below each power of two", "[concurrent][statistics]") {
+  LatencyHistogram histogram;
+  for (const std::int64_t value : {0, 255, 256, 511, 512, 1 << 30}) {
+    histogram.record(nanoseconds(value));
+  }
+  histogram.record(std::chrono::hours(2));
+  OperationSnapshot found;
+  histogram.describe(found);
+  CHECK(found.latencies_below[0] == 2);  // 256 ns
+  CHECK(found.latencies_below[1] == 4);
+  CHECK(found.latencies_below[2] == 5);
+  CHECK(found.latencies_below[30 - 8] == 5);
+  CHECK(found.latencies_below[31 - 8] == 6);
+  CHECK(found.latencies_below.back() == 6);
+  CHECK(found.latency_count == 7);
+}
+
 TEST_CASE("latencies out of range are kept in it", "[concurrent][statistics]") {
   OperationStatistics statistics;
   statistics.record_latency(nanoseconds(-5));

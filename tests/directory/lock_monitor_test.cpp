@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "directory/lock_monitor.hpp"
 
-#include <algorithm>
 #include <chrono>
 #include <latch>
-#include <random>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -42,31 +40,6 @@ void acquire(Mutex& mutex, int count) {
 }
 
 }  // namespace
-
-TEST_CASE("a histogram's percentiles are within a sixteenth above", "[directory][lock-monitor]") {
-  std::mt19937_64 random(1);
-  LogHistogram histogram;
-  CHECK(histogram.percentile(0.5) == 0);
-  std::vector<std::uint64_t> values;
-  for (int i = 0; i < 20'000; ++i) {
-    values.push_back(random() >> (24 + random() % 40));
-    histogram.record(values.back());
-  }
-  std::sort(values.begin(), values.end());
-  CHECK(histogram.count() == values.size());
-  CHECK(histogram.max() == values.back());
-  for (const double share : {0.01, 0.25, 0.5, 0.9, 0.99, 0.999}) {
-    CAPTURE(share);
-    const auto place = static_cast<std::size_t>(share * static_cast<double>(values.size()));
-    const std::uint64_t exact = values[place - 1], found = histogram.percentile(share);
-    CHECK(found >= exact);
-    CHECK(found <= exact + exact / 16);
-  }
-  CHECK(histogram.percentile(1) == values.back());
-  LogHistogram huge;
-  huge.record(~std::uint64_t{0});
-  CHECK(huge.percentile(0.5) == ~std::uint64_t{0});
-}
 
 TEST_CASE("without a monitor nothing is observed", "[directory][lock-monitor]") {
   CHECK(make_lock_monitor({}) == nullptr);

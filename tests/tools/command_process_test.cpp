@@ -1,47 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The command as a process: what a script sees of it.
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <array>
-#include <csignal>
-#include <cstdio>
-#include <cstdlib>
-#include <fstream>
 #include <string>
 
 #include "tests/support/catch.hpp"
-#include "tests/support/temporary_directory.hpp"
-#include "varve/segment_index.hpp"
+#include "tests/tools/shell.hpp"
 
-using varve::SegmentIndex;
-using varve::test::TemporaryDirectory;
-
-namespace {
-
-// A shell script in which $V is the command and $D an absent index directory.
-struct Shell {
-  TemporaryDirectory temporary;
-  std::string db = (temporary.path() / "db").string();
-
-  [[nodiscard]] int run(const std::string& script) const {
-    const std::string text =
-        "V='" VARVE_COMMAND "' D='" + db + "'; cd '" + temporary.path().string() + "'; " + script;
-    const int status = std::system(("bash -c " + quote(text)).c_str());
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  }
-  static std::string quote(const std::string& text) {
-    std::string quoted = "'";
-    for (const char c : text) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-    return quoted + "'";
-  }
-  [[nodiscard]] std::string read(const std::string& name) const {
-    std::ifstream file(temporary.path() / name, std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  }
-};
-
-}  // namespace
+using varve::test::Shell;
 
 TEST_CASE_METHOD(Shell, "data goes to the standard output and messages do not",
                  "[tools][process]") {
