@@ -31,8 +31,21 @@ inline void listen(HookListener* next) noexcept {
   for (int count = listening.load(); count != 0; count = listening.load()) listening.wait(count);
 }
 
+// Set while a thread does what only some of its calls do, by chance: a script could not rely on the
+// hooks there.
+inline constinit thread_local bool unheard = false;
+
+class Unheard {
+ public:
+  Unheard() noexcept { unheard = true; }
+  Unheard(const Unheard&) = delete;
+  Unheard& operator=(const Unheard&) = delete;
+  ~Unheard() { unheard = false; }
+};
+
 // Apart from the macro, which shall stay small where it stands.
 [[gnu::noinline]] inline void tell(std::string_view hook) noexcept {
+  if (unheard) return;
   listening.fetch_add(1);  // Before the load: listen(nullptr) stores first and counts then.
   if (HookListener* const present = listener.load()) present->reached(hook);
   listening.fetch_sub(1);

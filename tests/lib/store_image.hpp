@@ -45,6 +45,7 @@ struct StoreImage {
 // Few runs are merged, so that there are several.
 inline Options image_options() {
   Options options = tiny_options();
+  options.access = Access::Synchronized;  // The same writes, the same files.
   options.tuning.compaction_ratio = 4;
   options.tuning.tier_fanout = 16;
   options.tuning.delta_runs_max = 64;
