@@ -85,7 +85,10 @@ class GatedIndex final : public Index {
     return engine_->statistics();
   }
   segment::FilterTally tally_filters(std::string_view key) override {
-    const ReadEntry entry(*this);
+    // A figure is not worth waiting for.
+    const typename Gate::TryGuard guard(checked_gate());
+    if (!guard.entered()) return {};
+    check_open();
     return engine_->tally_filters(key);
   }
   const std::filesystem::path& path() const noexcept override { return path_; }

@@ -53,6 +53,12 @@ class BareGate {
                const std::optional<std::chrono::nanoseconds>&) noexcept
         : Guard(gate) {}
   };
+  // For what may as well be left out: enters only when nobody is inside.
+  class TryGuard : public Guard {
+   public:
+    using Guard::Guard;
+    [[nodiscard]] static constexpr bool entered() noexcept { return true; }
+  };
   void exclusive_scan_began() noexcept {}
   void exclusive_scan_ended() noexcept {}
 
@@ -100,6 +106,23 @@ class SynchronizedGate {
       }
       ++gate.depth_;
     }
+  };
+  // For what may as well be left out: enters only when no other thread is inside.
+  class TryGuard {
+   public:
+    explicit TryGuard(SynchronizedGate& gate) : gate_(gate), lock_(gate.mutex_, std::try_to_lock) {
+      if (entered()) ++gate_.depth_;
+    }
+    TryGuard(const TryGuard&) = delete;
+    TryGuard& operator=(const TryGuard&) = delete;
+    ~TryGuard() {
+      if (entered()) --gate_.depth_;
+    }
+    [[nodiscard]] bool entered() const noexcept { return lock_.owns_lock(); }
+
+   private:
+    SynchronizedGate& gate_;
+    std::unique_lock<std::recursive_mutex> lock_;
   };
   // Requires: inside.
   void exclusive_scan_began() noexcept { scanner_ = std::this_thread::get_id(); }

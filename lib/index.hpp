@@ -51,7 +51,8 @@ class Index : public std::enable_shared_from_this<Index> {
   // Without the calls: calls() has them.
   [[nodiscard]] virtual Statistics statistics() = 0;
   [[nodiscard]] virtual LockReport lock_report() { return {}; }
-  // What the filters of the key's segment say of it. Errors: also as a get.
+  // What the filters of the key's segment say of it; nothing where that would have to wait.
+  // Errors: also as a get.
   [[nodiscard]] virtual segment::FilterTally tally_filters(std::string_view key) = 0;
   [[nodiscard]] virtual const std::filesystem::path& path() const noexcept = 0;
   [[nodiscard]] virtual Options options() = 0;

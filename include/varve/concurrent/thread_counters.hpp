@@ -75,7 +75,7 @@ class ThreadCounters {
     }
     [[nodiscard]] bool draw_sample(std::int32_t weight = 1) noexcept {
       if (is_shared()) return thread_random() >> 58 < static_cast<std::uint64_t>(weight);
-      calls_to_skip_ = static_cast<std::int32_t>((thread_random() >> 32) % 127);
+      calls_to_skip_ = random_distance();
       return true;
     }
 
@@ -83,6 +83,9 @@ class ThreadCounters {
     friend class ThreadCounters;
     // Less than every weight, and never written.
     static constexpr std::int32_t kShared = -1;
+    [[nodiscard]] static std::int32_t random_distance() noexcept {
+      return static_cast<std::int32_t>((thread_random() >> 32) % 127);
+    }
     explicit Shard(std::int32_t calls_to_skip) noexcept : calls_to_skip_(calls_to_skip) {}
     std::int32_t calls_to_skip_;
     std::array<std::atomic<std::uint64_t>, kCount> counts_{};
@@ -125,7 +128,7 @@ class ThreadCounters {
   [[nodiscard, gnu::noinline]] Shard& make_shard() noexcept {
     const std::uint32_t slot = thread_slot();
     if (Shard* const present = shards_[slot].load(std::memory_order_relaxed)) return *present;
-    auto* const made = new (std::nothrow) Shard(0);
+    auto* const made = new (std::nothrow) Shard(Shard::random_distance());
     if (made == nullptr) return shared_;
     shards_[slot].store(made, std::memory_order_release);
     return *made;
