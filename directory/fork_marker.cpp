@@ -42,22 +42,21 @@ Page* wiped_page() noexcept {
   return page.compare_exchange_strong(found, mapped, std::memory_order_acq_rel) ? mapped : found;
 }
 
+std::uint64_t number_on(Page* page) noexcept {
+  std::uint64_t number = page->load(std::memory_order_relaxed);
+  if (number != 0) return number;
+  const std::uint64_t mine = numbers_given.fetch_add(1, std::memory_order_relaxed) + 1;
+  return page->compare_exchange_strong(number, mine, std::memory_order_relaxed) ? mine : number;
+}
+
 }  // namespace
 
-ForkMarker::ForkMarker() noexcept : page_(nullptr), number_(0) {
+std::uint64_t process_number() noexcept {
   Page* const page = wiped_page();
-  if (page == nullptr) {
-    number_ = static_cast<std::uint64_t>(::getpid());
-    return;
-  }
-  std::uint64_t number = page->load(std::memory_order_relaxed);
-  if (number == 0) {
-    const std::uint64_t mine = numbers_given.fetch_add(1, std::memory_order_relaxed) + 1;
-    if (page->compare_exchange_strong(number, mine, std::memory_order_relaxed)) number = mine;
-  }
-  page_ = page;
-  number_ = number;
+  return page != nullptr ? number_on(page) : static_cast<std::uint64_t>(::getpid());
 }
+
+ForkMarker::ForkMarker() noexcept : page_(wiped_page()), number_(process_number()) {}
 
 bool ForkMarker::pid_changed() const noexcept {
   return number_ != static_cast<std::uint64_t>(::getpid());

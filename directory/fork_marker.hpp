@@ -6,6 +6,10 @@
 
 namespace varve::directory {
 
+// The calling process's number: never zero, and a child of fork() has another one than every
+// ancestor of it. One load, after the first call in the process. Thread-safety: any thread.
+[[nodiscard]] std::uint64_t process_number() noexcept;
+
 // Remembers the process that made it: forked() is true in every process forked from that one.
 //
 // A page that the kernel wipes at fork (MADV_WIPEONFORK) holds this process's number, so a check is

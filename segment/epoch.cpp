@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "varve/concurrent/epoch.hpp"
 
+#include <pthread.h>
 #include <unistd.h>
 
 #include <limits>
@@ -55,13 +56,6 @@ FenceKind decided_fence_kind() noexcept {
   const FenceKind mine =
       directory::register_expedited_barrier() ? FenceKind::Asymmetric : FenceKind::Full;
   return fence_kind.compare_exchange_strong(kind, mine, std::memory_order_acq_rel) ? mine : kind;
-}
-
-// Handles throw in a child of fork(); what is destroyed there nevertheless must not wait for the
-// threads that only its parent has.
-const directory::ForkMarker& process() noexcept {
-  static const directory::ForkMarker marker;
-  return marker;
 }
 
 EpochSlot* find_free_slot() noexcept {
@@ -132,6 +126,26 @@ void wait_for_unpin(const EpochSlot& slot, std::uint64_t epoch) noexcept {
   }
 }
 
+// A child of fork() has one thread: the slots of the others would block its domains forever. A pin
+// that the forking thread holds stays, and so does its slot. Async-signal-safe: the parent may have
+// had other threads, which held any lock.
+void keep_own_slot_alone() noexcept {
+  for (EpochSlot* slot = slots.load(std::memory_order_relaxed); slot != nullptr;
+       slot = slot->next) {
+    if (slot == epoch_slot) {
+      slot->thread_id.store(thread_number(), std::memory_order_relaxed);
+      continue;
+    }
+    slot->depth = 0;
+    slot->returns_at_unpin = false;
+    slot->epoch.store(0, std::memory_order_relaxed);
+    slot->taken.store(false, std::memory_order_relaxed);
+  }
+}
+
+// While the library is loaded, so that no fork can come in between.
+const int fork_handler_error = ::pthread_atfork(nullptr, nullptr, keep_own_slot_alone);
+
 }  // namespace
 
 EpochSlot* take_epoch_slot() noexcept {
@@ -164,13 +178,18 @@ struct Boxed : EpochDomain::Retired {
 constexpr std::uint64_t kRetirementsPerCollection = 64;
 }  // namespace
 
-// The marker remembers the process that made the first domain.
-EpochDomain::EpochDomain() noexcept {
-  internal::process();
+EpochDomain::EpochDomain() noexcept : process_number_(directory::process_number()) {
+  VARVE_CHECK(internal::fork_handler_error == 0);
+}
+
+// Handles throw in a child of fork(). What is destroyed there nevertheless was left by its parent's
+// threads at any point.
+bool EpochDomain::forked() const noexcept {
+  return process_number_ != directory::process_number();
 }
 
 EpochDomain::~EpochDomain() {
-  if (internal::process().forked()) return;
+  if (forked()) return;
   VARVE_CHECK(!pinned());
   // An object's destruction may retire others.
   while (retired_count_.load(std::memory_order_acquire) !=
@@ -212,7 +231,7 @@ void EpochDomain::retire_intrusive(Retired* object, void (*destroy)(Retired*) no
 }
 
 std::size_t EpochDomain::collect() noexcept {
-  if (internal::process().forked()) return 0;
+  if (forked()) return 0;
   if (collecting_.exchange(true, std::memory_order_acquire)) return 0;
   std::size_t freed_count = 0;
   Retired* const taken = incoming_.exchange(nullptr, std::memory_order_acquire);
@@ -252,7 +271,6 @@ std::size_t EpochDomain::free_before(std::uint64_t epoch) noexcept {
 
 void EpochDomain::synchronize() noexcept {
   VARVE_CHECK(!pinned());
-  if (internal::process().forked()) return;
   heavy_fence();
   const std::uint64_t epoch = internal::epoch_now.fetch_add(1, std::memory_order_seq_cst);
   for (const internal::EpochSlot* slot = internal::slots.load(std::memory_order_acquire);
@@ -267,7 +285,6 @@ std::uint64_t EpochDomain::begin_grace() noexcept {
 }
 
 bool EpochDomain::grace_over(std::uint64_t ticket) noexcept {
-  if (internal::process().forked()) return false;
   for (const internal::EpochSlot* slot = internal::slots.load(std::memory_order_acquire);
        slot != nullptr; slot = slot->next) {
     if (slot == internal::epoch_slot) continue;

@@ -287,7 +287,12 @@ TEST_CASE("a forked child ends although a thread of its parent is pinned", "[con
     EpochDomain::synchronize();
     const bool nothing_freed = domain->collect() == 0;
     domain.reset();
-    ::_exit(nothing_freed && destroyed == 0 ? 0 : 1);
+    if (!nothing_freed || destroyed != 0) ::_exit(1);
+    EpochDomain own;
+    own.retire(new Tracked(destroyed));
+    const std::uint64_t ticket = EpochDomain::begin_grace();
+    const bool freed = own.collect() == 1 && destroyed == 1;
+    ::_exit(freed && EpochDomain::grace_over(ticket) ? 0 : 2);
   }
   int status = -1;
   REQUIRE(::waitpid(child, &status, 0) == child);

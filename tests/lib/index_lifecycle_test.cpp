@@ -19,6 +19,7 @@
 #include "directory/simulated_file_system.hpp"
 #include "lib/segment_index_access.hpp"
 #include "tests/directory/child_process.hpp"
+#include "tests/lib/every_call.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/model.hpp"
 #include "tests/support/temporary_directory.hpp"
@@ -41,40 +42,6 @@ std::map<std::string, std::string> contents(const std::filesystem::path& directo
     files[entry.path().filename().string()] = {std::istreambuf_iterator<char>(file), {}};
   }
   return files;
-}
-
-// The codes of every call that an index offers, each made once.
-std::vector<std::optional<ErrorCode>> try_everything(SegmentIndex& index) {
-  WriteBatch batch;
-  batch.put("k", "v");
-  std::string value;
-  const std::vector<std::function<void()>> calls = {
-      [&] { index.put("k", "v"); },
-      [&] { index.erase("k"); },
-      [&] { index.erase_range("a", "z"); },
-      [&] { index.erase_prefix("a"); },
-      [&] { index.write(batch); },
-      [&] { static_cast<void>(index.get("k")); },
-      [&] { static_cast<void>(index.get("k", value)); },
-      [&] { static_cast<void>(index.contains("k")); },
-      [&] { static_cast<void>(index.multi_get({})); },
-      [&] { static_cast<void>(index.scan()); },
-      [&] { static_cast<void>(index.snapshot()); },
-      [&] { index.sync(); },
-      [&] { index.flush(); },
-      [&] { index.compact(); },
-      [&] { static_cast<void>(index.maintain()); },
-      [&] { static_cast<void>(index.statistics()); },
-      [&] { static_cast<void>(index.options()); },
-      [&] { index.set_codecs("u32", "str"); },
-  };
-  std::vector<std::optional<ErrorCode>> codes;
-  for (const auto& call : calls) codes.push_back(error_of(call));
-  return codes;
-}
-
-bool all_are(const std::vector<std::optional<ErrorCode>>& codes, ErrorCode code) {
-  return std::all_of(codes.begin(), codes.end(), [&](const auto& one) { return one == code; });
 }
 
 }  // namespace
@@ -300,128 +267,6 @@ TEST_CASE("an index may be reopened with any other tuning", "[lib][lifecycle]") 
     }
     CHECK(difference(scan_all(index), model.scan()) == "");
   }
-}
-
-TEST_CASE("in a forked child every call is refused, and the parent goes on",
-          "[lib][lifecycle][fork]") {
-  const auto access = GENERATE(Access::Bare, Access::Synchronized, Access::Concurrent);
-  TemporaryDirectory temporary;
-  Options options = tiny_options();
-  options.access = access;
-  auto index = std::make_unique<SegmentIndex>(SegmentIndex::open(temporary.path() / "i", options));
-  index->put("before", "v");
-  auto cursor = std::make_unique<Cursor>(index->scan());
-  auto snapshot = std::make_unique<Snapshot>(index->snapshot());
-  REQUIRE(cursor->next());
-  const int status = in_child([&] {
-    if (!all_are(try_everything(*index), ErrorCode::ForkedHandle)) return 1;
-    if (error_of([&] { static_cast<void>(cursor->next()); }) != ErrorCode::ForkedHandle) return 2;
-    if (!error_of([&] {
-           static_cast<void>(SegmentIndex::open(temporary.path() / "i", options));
-         }).has_value()) {
-      return 3;
-    }
-    cursor.reset();
-    snapshot.reset();
-    index.reset();
-    return 0;
-  });
-  CHECK(status == 0);
-  CHECK(lock_status(temporary.path() / "i").state == LockState::LockedByUs);
-  index->put("after", "v");
-  CHECK_FALSE(cursor->next());
-  cursor.reset();
-  snapshot.reset();
-  CHECK(index->get("before") == "v");
-  index->close();
-  SegmentIndex again = SegmentIndex::open(temporary.path() / "i", options);
-  CHECK(scan_all(again).size() == 2);
-}
-
-TEST_CASE("a write survives the death of its process as its durability says",
-          "[lib][lifecycle][durability]") {
-  TemporaryDirectory temporary;
-  const std::filesystem::path path = temporary.path() / "index";
-  const auto durability = GENERATE(Durability::Buffered, Durability::Process, Durability::Synced);
-  CAPTURE(to_string(durability));
-  const auto die_after_writing = [&] {
-    Options options = tiny_options();
-    options.durability = durability;
-    SegmentIndex index = SegmentIndex::open(path, options);
-    for (int i = 0; i < 100; ++i) index.put(std::to_string(i), "v");
-    index.flush();
-    for (int i = 100; i < 120; ++i) index.put(std::to_string(i), "v");
-    ::_exit(0);
-    return 1;
-  };
-  REQUIRE(in_child(die_after_writing) == 0);
-  CHECK(lock_status(path).left_open);
-  SegmentIndex index = SegmentIndex::open(path, tiny_options());
-  CHECK(index.statistics().recovered_after_crash);
-  CHECK(scan_all(index).size() == (durability == Durability::Buffered ? 100 : 120));
-  index.close();
-  CHECK_FALSE(SegmentIndex::open(path, tiny_options()).statistics().recovered_after_crash);
-}
-
-TEST_CASE("buffered writes are lost in reverse order only, whatever flushed some of them",
-          "[lib][lifecycle][durability]") {
-  const auto disk = std::make_shared<SimulatedFileSystem>();
-  Options options = tiny_options();
-  options.durability = Durability::Buffered;
-  SegmentIndex index = SegmentIndexAccess::open(directory::make_posix_directory(disk), options);
-  // Scattered keys, so that a flush of some segments only would leave holes.
-  const auto key_of = [](int i) { return std::to_string(i * 7919 % 10007); };
-  for (int i = 0; i < 5000; ++i) {
-    index.put(key_of(i), std::string(100, 'v'));
-    if (i % 457 != 0) continue;
-    if (i % 2 == 0) index.compact({.from = "3", .to = "5"});
-    CAPTURE(i);
-    const SegmentIndex recovered =
-        SegmentIndexAccess::open(directory::make_posix_directory(disk->after_kill()), options);
-    const std::size_t count = scan_all(recovered).size();
-    for (int k = 0; k <= i; ++k) {
-      if (recovered.contains(key_of(k)) != (static_cast<std::size_t>(k) < count)) {
-        FAIL("write " << k << " of " << count);
-      }
-    }
-  }
-  index.sync();
-  const SegmentIndex recovered =
-      SegmentIndexAccess::open(directory::make_posix_directory(disk->after_kill()), options);
-  CHECK(scan_all(recovered).size() == 5000);
-}
-
-TEST_CASE("synced writes and sync() survive power loss", "[lib][lifecycle][durability]") {
-  const auto disk = std::make_shared<SimulatedFileSystem>();
-  SegmentIndex index =
-      SegmentIndexAccess::open(directory::make_posix_directory(disk), tiny_options());
-  const auto after_power_loss = [&] {
-    return scan_all(SegmentIndexAccess::open(
-                        directory::make_posix_directory(disk->after_reboot({})), tiny_options()))
-        .size();
-  };
-  index.put("synced", "v", {.durability = Durability::Synced, .deadline = {}});
-  index.put("lost", "v");
-  CHECK(after_power_loss() == 1);
-  index.sync();
-  CHECK(after_power_loss() == 2);
-  index.put("buffered", "v", {.durability = Durability::Buffered, .deadline = {}});
-  CHECK(after_power_loss() == 2);
-  index.sync();
-  CHECK(after_power_loss() == 3);
-}
-
-TEST_CASE("a sync interval syncs by the first write behind it", "[lib][lifecycle][durability]") {
-  Options options = tiny_options();
-  options.sync_interval = 1ms;
-  SegmentIndex index = SegmentIndex::open_in_memory(options);
-  const std::uint64_t before = index.statistics().log_sync_count;
-  const auto start = std::chrono::steady_clock::now();
-  while (std::chrono::steady_clock::now() - start < 5ms) index.put("k", "v");
-  CHECK(index.statistics().log_sync_count > before);
-  SegmentIndex never = SegmentIndex::open_in_memory(tiny_options());
-  never.put("k", "v");
-  CHECK(never.statistics().log_sync_count == 0);
 }
 
 TEST_CASE("a write that cannot meet its deadline says Busy and has no effect", "[lib][lifecycle]") {

@@ -81,7 +81,8 @@ VARVE_EXPORT void return_epoch_slot(EpochSlot* slot) noexcept;
 // Lifetime: no reader may be inside the structure when its domain is destroyed.
 // Not promised: an order of destruction; that an object is freed soon. One thread that stays pinned
 // keeps everything that was retired since, in all domains: see Statistics.
-// A child of fork() must not use what its parent made: there nothing is freed and nothing waits.
+// A child of fork() must not use the domains that its parent made: there they free nothing. Domains
+// that it makes itself work as in any process; pins of its parent's other threads do not count.
 class VARVE_EXPORT EpochDomain {
  public:
   // Pins the calling thread from construction to destruction, for all domains: what it finds in a
@@ -193,6 +194,8 @@ class VARVE_EXPORT EpochDomain {
   [[nodiscard]] Statistics statistics() const noexcept;
 
  private:
+  [[nodiscard]] bool forked() const noexcept;
+
   static constexpr std::memory_order kLoadOrder =
       VARVE_THREAD_SANITIZER ? std::memory_order_seq_cst : std::memory_order_relaxed;
   static constexpr std::memory_order kStoreOrder =
@@ -201,6 +204,7 @@ class VARVE_EXPORT EpochDomain {
   void take_incoming(Retired* taken, std::uint64_t epoch) noexcept;
   std::size_t free_before(std::uint64_t epoch) noexcept;
 
+  const std::uint64_t process_number_;       // Of the process that made us.
   std::atomic<Retired*> incoming_{nullptr};  // Newest first.
   std::atomic<std::uint64_t> retired_count_{0};
   std::atomic<std::uint64_t> leaked_count_{0};
