@@ -81,16 +81,17 @@ std::unique_lock<segment::WriterMutex> Core::lock_writer(segment::Segment& segme
                                 : std::unique_lock(segment.writer_mutex());
 }
 
-std::shared_ptr<segment::Delta> Core::make_delta() {
-  return std::make_shared<segment::Delta>(pool, concurrency == nullptr
-                                                    ? segment::Delta::ReaderMode::Alone
-                                                    : segment::Delta::ReaderMode::Concurrent);
+std::shared_ptr<segment::Delta> Core::make_delta(std::uint64_t expected_count) {
+  using segment::Delta;
+  const auto mode =
+      concurrency == nullptr ? Delta::ReaderMode::Alone : Delta::ReaderMode::Concurrent;
+  return std::make_shared<Delta>(pool, mode, expected_count);
 }
 
 std::shared_ptr<segment::Segment> Core::make_segment(const SegmentRecord& record,
                                                      std::string upper) {
   auto view = std::make_unique<segment::View>();
-  view->active = make_delta();
+  view->active = make_delta(0);
   for (const RunRecord& slice : record.slices) {
     view->runs.push_back({slice, run_store.open(slice)});
   }

@@ -132,7 +132,8 @@ class Core {
   // A segment object for a manifest record, its runs opened, its memory empty.
   [[nodiscard]] std::shared_ptr<segment::Segment> make_segment(const SegmentRecord& record,
                                                                std::string upper);
-  [[nodiscard]] std::shared_ptr<segment::Delta> make_delta();
+  // `expected_count`: keys, as far as the deltas before it can tell.
+  [[nodiscard]] std::shared_ptr<segment::Delta> make_delta(std::uint64_t expected_count);
   // Replaces a segment's view by what `change` makes of a copy.
   void publish(segment::Segment& segment, const std::function<void(segment::View&)>& change);
   // Likewise. Requires: the segment's writer lock is held.

@@ -14,8 +14,8 @@ namespace varve::internal {
 void freeze(Core& core, segment::Segment& segment) {
   if (segment.view().active->empty()) return;
   core.publish_locked(segment, [&](segment::View& view) {
-    view.frozen.insert(view.frozen.begin(), std::move(view.active));
-    view.active = core.make_delta();
+    auto next = core.make_delta(view.active->entry_count());
+    view.frozen.insert(view.frozen.begin(), std::exchange(view.active, std::move(next)));
   });
 }
 

@@ -220,10 +220,18 @@ Leftover leftover_of(const std::vector<Part>& parts) {
   return leftover;
 }
 
+std::uint64_t frozen_entry_count(const std::vector<Part>& parts) {
+  std::uint64_t count = 0;
+  for (const Part& part : parts) {
+    for (const auto& delta : part.view->frozen) count += delta->entry_count();
+  }
+  return count;
+}
+
 SegmentPtr segment_of(Core& core, const Child& child, std::string upper, const Leftover& leftover,
-                      std::uint64_t version_min) {
+                      std::uint64_t version_min, std::uint64_t expected_count) {
   auto view = std::make_unique<segment::View>();
-  view->active = core.make_delta();
+  view->active = core.make_delta(expected_count);
   view->frozen = leftover.frozen;
   if (child.record.main) view->runs.push_back({*child.record.main, child.run});
   view->range_tombstones = child.record.range_tombstones;
@@ -247,11 +255,12 @@ std::vector<SegmentPtr> install_children(Core& core, std::size_t position,
     version_min = std::max(version_min, part.segment->version().version() + 1);
   }
   const std::string upper = parts.back().segment->upper();
+  const std::uint64_t expected_count = frozen_entry_count(parts) / children.size();
   std::vector<SegmentPtr> segments;
   for (std::size_t i = 0; i < children.size(); ++i) {
     segments.push_back(segment_of(core, children[i],
                                   i + 1 < children.size() ? children[i + 1].record.fence : upper,
-                                  leftover, version_min));
+                                  leftover, version_min, expected_count));
   }
   replace_routes(core, position, parts.size(), segments);
   // Whoever still reads the old segment optimistically must learn that it is history.

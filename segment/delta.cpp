@@ -74,6 +74,7 @@ void add_relaxed(std::atomic<T>& counter, T amount) noexcept {  // By the only w
 // One call of insert().
 struct Delta::Addition {
   Record::Fields fields;
+  std::uint64_t hash;
   std::uint8_t fingerprint;
 };
 
@@ -109,7 +110,8 @@ struct Delta::Limbo {
   std::uint64_t ticket = 0;
 };
 
-Delta::Delta(ChunkPool& pool, ReaderMode mode) noexcept : mode_(mode), arena_(pool) {}
+Delta::Delta(ChunkPool& pool, ReaderMode mode, std::uint64_t expected_count) noexcept
+    : mode_(mode), expected_count_(expected_count), arena_(pool) {}
 
 Delta::~Delta() = default;  // Nodes and records have nothing to destroy.
 
@@ -118,6 +120,7 @@ Sequence Delta::first_sequence() const noexcept {
 }
 
 FoundEntry Delta::find(std::string_view key, std::uint64_t hash, Sequence at) const noexcept {
+  if (!may_contain(hash)) return {};
   return find_in(locate(key), key, hash, at);
 }
 
@@ -151,9 +154,12 @@ std::unique_ptr<EntrySource> Delta::cursor() const {
 
 void Delta::insert(std::string_view key, std::uint64_t hash, Kind kind, std::string_view value,
                    Sequence sequence, bool keep_older) {
+  filter_.reserve(arena_, expected_count_);
+  filter_.prefetch(hash);
   __builtin_prefetch(arena_.next_position(), 1);
   Addition addition{
       .fields = {.key = key, .value = value, .sequence = sequence, .kind = kind, .older = nullptr},
+      .hash = hash,
       .fingerprint = delta_detail::fingerprint_of(hash)};
   DirectoryNode* const root = root_.load(std::memory_order_relaxed);
   if (root == nullptr) {
@@ -298,7 +304,10 @@ void Delta::replace_leaf(const Path& path, const Split& split) noexcept {
   retire(path.root);
 }
 
+// Readers may see the record by now, but nobody who is owed it: that is when the caller publishes
+// its sequence.
 void Delta::finish_insert(const Addition& addition) noexcept {
+  filter_.add(addition.hash);
   add_relaxed(data_size_, std::uint64_t{addition.fields.key.size()} + addition.fields.value.size());
   last_sequence_.store(addition.fields.sequence, std::memory_order_relaxed);
   add_relaxed(entry_count_, std::uint64_t{1});

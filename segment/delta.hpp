@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "segment/arena.hpp"
+#include "segment/delta_filter.hpp"
 #include "segment/entry.hpp"
 
 namespace varve::segment {
@@ -38,7 +39,8 @@ class Delta {
   // Concurrent: who calls a const method, or moves a cursor, while there may be a writer, is pinned
   // meanwhile (concurrent::EpochDomain), since the writer uses replaced nodes again.
   enum class ReaderMode : std::uint8_t { Alone, Concurrent };
-  Delta(ChunkPool& pool, ReaderMode mode) noexcept;
+  // `expected_count`: about how many keys it may come to; 0: unknown. It makes the filter fit.
+  Delta(ChunkPool& pool, ReaderMode mode, std::uint64_t expected_count = 0) noexcept;
   Delta(const Delta&) = delete;
   Delta& operator=(const Delta&) = delete;
   ~Delta();
@@ -50,6 +52,12 @@ class Delta {
   void insert(std::string_view key, std::uint64_t hash, Kind kind, std::string_view value,
               Sequence sequence, bool keep_older);
 
+  // False: no version of a key with this hash was inserted that the caller could see; cheaper than
+  // to look. prefetch_filter() fetches what it will touch.
+  [[nodiscard]] bool may_contain(std::uint64_t hash) const noexcept {
+    return filter_.may_contain(hash);
+  }
+  void prefetch_filter(std::uint64_t hash) const noexcept { filter_.prefetch(hash); }
   // The newest version with a sequence <= `at`; the value lives as long as the delta.
   [[nodiscard]] FoundEntry find(std::string_view key, std::uint64_t hash,
                                 Sequence at) const noexcept;
@@ -104,7 +112,9 @@ class Delta {
   // Readers share this line; the writer touches it only when a root is replaced.
   alignas(64) std::atomic<delta_detail::DirectoryNode*> root_ = nullptr;
   Sequence base_sequence_ = 0;  // Of the first record. Set before a root is published.
+  delta_detail::DeltaFilter filter_;
   ReaderMode mode_;
+  std::uint64_t expected_count_;
 
   alignas(64) Arena arena_;
   std::atomic<std::uint64_t> data_size_ = 0;

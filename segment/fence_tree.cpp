@@ -80,9 +80,10 @@ struct FenceTree::Find {
   }
 
   template <RankFunction rank_in>
-  static inline std::size_t find(const FenceTree& tree, std::string_view key) noexcept {
-    std::size_t index = 0;
-    for (std::size_t level = tree.level_count_; level-- > 0;) {
+  static inline std::size_t find(const FenceTree& tree, std::string_view key,
+                                 Descent descent) noexcept {
+    std::size_t index = descent.index;
+    for (std::size_t level = descent.above; level-- > descent.down_to;) {
       const Node& node = tree.levels_[level][index];
       const std::size_t first_child = index << kFanoutBits;
       if (node.compares_prefix) {
@@ -116,8 +117,8 @@ struct FenceTree::Find {
     const std::size_t up_to = count_below([head](std::uint64_t other) { return other <= head; });
     return {static_cast<std::uint32_t>(less), static_cast<std::uint32_t>(up_to - less)};
   }
-  static std::size_t scalar(const FenceTree& tree, std::string_view key) noexcept {
-    return find<rank_scalar>(tree, key);
+  static std::size_t scalar(const FenceTree& tree, std::string_view key, Descent descent) noexcept {
+    return find<rank_scalar>(tree, key, descent);
   }
 
 #if VARVE_X86_SIMD
@@ -147,8 +148,8 @@ struct FenceTree::Find {
             static_cast<std::uint32_t>(std::popcount(equal & separators))};
   }
   __attribute__((target("avx2,popcnt"), flatten)) static std::size_t avx2(
-      const FenceTree& tree, std::string_view key) noexcept {
-    return find<rank_avx2>(tree, key);
+      const FenceTree& tree, std::string_view key, Descent descent) noexcept {
+    return find<rank_avx2>(tree, key, descent);
   }
 
   __attribute__((target("avx512f,popcnt"))) static inline Rank rank_avx512(
@@ -166,8 +167,8 @@ struct FenceTree::Find {
             static_cast<std::uint32_t>(std::popcount(equal & separators))};
   }
   __attribute__((target("avx512f,popcnt"), flatten)) static std::size_t avx512(
-      const FenceTree& tree, std::string_view key) noexcept {
-    return find<rank_avx512>(tree, key);
+      const FenceTree& tree, std::string_view key, Descent descent) noexcept {
+    return find<rank_avx512>(tree, key, descent);
   }
 #endif
 
@@ -180,10 +181,11 @@ struct FenceTree::Find {
     return scalar;
   }
 
-  static std::size_t choose_and_find(const FenceTree& tree, std::string_view key) noexcept {
+  static std::size_t choose_and_find(const FenceTree& tree, std::string_view key,
+                                     Descent descent) noexcept {
     const FindFunction found = variant(simd_level());
     chosen.store(found, std::memory_order_relaxed);
-    return found(tree, key);
+    return found(tree, key, descent);
   }
 
   // Chosen by the first call rather than by a static constructor, so that it works in one as well.
@@ -273,11 +275,28 @@ void FenceTree::build_node(std::size_t level, std::size_t index) noexcept {
 
 std::size_t FenceTree::find(std::string_view key) const noexcept {
   VARVE_DCHECK(size_ > 0);
-  return Find::chosen.load(std::memory_order_relaxed)(*this, key);
+  return Find::chosen.load(std::memory_order_relaxed)(
+      *this, key, {.above = level_count_, .down_to = 0, .index = 0});
 }
 
 std::size_t FenceTree::find(SimdLevel level, std::string_view key) const noexcept {
-  return Find::variant(level)(*this, key);
+  return Find::variant(level)(*this, key, {.above = level_count_, .down_to = 0, .index = 0});
+}
+
+std::size_t FenceTree::locate(std::string_view key) const noexcept {
+  VARVE_DCHECK(size_ > 0);
+  const std::size_t leaf = Find::chosen.load(std::memory_order_relaxed)(
+      *this, key, {.above = level_count_, .down_to = 1, .index = 0});
+  const char* const node = reinterpret_cast<const char*>(levels_[0] + leaf);
+  for (std::size_t offset = 0; offset < sizeof(Node); offset += 64) {
+    __builtin_prefetch(node + offset);
+  }
+  return leaf;
+}
+
+std::size_t FenceTree::find_in(std::size_t leaf, std::string_view key) const noexcept {
+  return Find::chosen.load(std::memory_order_relaxed)(*this, key,
+                                                      {.above = 1, .down_to = 0, .index = leaf});
 }
 
 void FenceTree::swap(FenceTree& other) noexcept {

@@ -41,6 +41,11 @@ class FenceTree {
   [[nodiscard]] std::size_t find(std::string_view key) const noexcept;
   // The same by the instructions of one level, for tests. Requires: level <= simd_level().
   [[nodiscard]] std::size_t find(SimdLevel level, std::string_view key) const noexcept;
+  // The two halves of find(): goes to the leaf of `key` and fetches it, which is most of the wait;
+  // looks there. Leaf i leads to the fences from i * kFanout on. Requires: size() > 0.
+  [[nodiscard]] std::size_t locate(std::string_view key) const noexcept;
+  [[nodiscard]] std::size_t find_in(std::size_t leaf, std::string_view key) const noexcept;
+  static constexpr std::size_t kFanout = 32;
   [[nodiscard]] std::string_view fence(std::size_t index) const noexcept {
     const std::uint64_t begin = fence_offset(index);
     return {heap_ + begin, fence_offset(index + 1) - begin};
@@ -49,7 +54,7 @@ class FenceTree {
 
  private:
   static constexpr std::size_t kFanoutBits = 5;
-  static constexpr std::size_t kFanout = std::size_t{1} << kFanoutBits;
+  static_assert(kFanout == std::size_t{1} << kFanoutBits);
   static constexpr std::size_t kLevelsMax = 64 / kFanoutBits + 1;
 
   // Separator i stands between children i - 1 and i; the header has the place that the first child
@@ -68,7 +73,12 @@ class FenceTree {
     std::uint32_t less, equal;
   };
   using RankFunction = Rank (*)(const Node& node, std::uint64_t head) noexcept;
-  using FindFunction = std::size_t (*)(const FenceTree& tree, std::string_view key) noexcept;
+  // From node `index` of the level below `above` to a node of level `down_to`, or to a fence (0).
+  struct Descent {
+    std::size_t above, down_to, index;
+  };
+  using FindFunction = std::size_t (*)(const FenceTree& tree, std::string_view key,
+                                       Descent descent) noexcept;
   struct Find;  // The variants of find() and what they share.
   friend struct Find;
 
@@ -79,11 +89,12 @@ class FenceTree {
     return group_offsets_[index >> kFanoutBits] + offsets_[index];
   }
 
-  HugeBuffer memory_;  // Nodes, group offsets, offsets, heap.
-  std::size_t memory_size_ = 0;
-  std::size_t size_ = 0;
+  // What every find() needs comes first: it is one cache line.
   std::size_t level_count_ = 0;
   std::array<Node*, kLevelsMax> levels_{};  // [0] has the fences as separators; the root is last.
+  std::size_t size_ = 0;
+  HugeBuffer memory_;  // Nodes, group offsets, offsets, heap.
+  std::size_t memory_size_ = 0;
   std::uint64_t* group_offsets_ = nullptr;  // In the heap, of each kFanout-th fence.
   std::uint32_t* offsets_ = nullptr;        // Of each fence, and of the end, within its group.
   char* heap_ = nullptr;                    // The fences, one after the other.

@@ -48,28 +48,34 @@ void MergingSource::seek_to_last() {
   select<false>();
 }
 
-// The blocks of all runs are asked for before the first is needed: then the number of runs hardly
-// shows in a seek.
-void MergingSource::locate(std::string_view key) {
+// What each run needs next is asked for before the first of them waits: then the number of runs
+// hardly shows in a seek.
+void MergingSource::choose_blocks(std::string_view key) {
   for (Source& source : sources_) {
-    if (source.run != nullptr) source.block = source.run->locate(key);
+    if (source.run != nullptr) source.place = source.run->locate(key);
+  }
+  for (Source& source : sources_) {
+    if (source.run != nullptr) source.place = source.run->choose_block(source.place, key);
   }
 }
 
 void MergingSource::seek(std::string_view key) {
-  locate(key);
+  choose_blocks(key);
   for (const Source& source : sources_) {
     if (source.run != nullptr) {
-      source.run->seek_in(source.block, key);
+      source.run->aim(source.place, key);
     } else {
       source.cursor->seek(key);
     }
+  }
+  for (const Source& source : sources_) {
+    if (source.run != nullptr) source.run->arrive();
   }
   select<true>();
 }
 
 void MergingSource::seek_before(std::string_view key) {
-  locate(key);
+  choose_blocks(key);
   for (const Source& source : sources_) source.cursor->seek_before(key);
   select<false>();
 }

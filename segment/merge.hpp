@@ -70,11 +70,11 @@ class MergingSource {
   struct Source {
     EntrySource* cursor;
     RunCursor* run;         // The same, if it is one: the compiler can then see through its calls.
-    std::size_t block = 0;  // Where a seek goes on.
+    std::size_t place = 0;  // Where a seek goes on.
   };
   template <typename Cursor, typename From>
   [[nodiscard]] Cursor* make_cursor(const From& from);
-  void locate(std::string_view key);
+  void choose_blocks(std::string_view key);
 
   // Does source `a` come first in the direction of travel? Requires: both are valid. Equal keys:
   // the newer source (smaller index) first going forward, last going back.

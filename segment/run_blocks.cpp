@@ -2,7 +2,9 @@
 #include "segment/run_blocks.hpp"
 
 #include <algorithm>
+#include <cstring>
 
+#include "directory/check.hpp"
 #include "directory/checksum.hpp"
 #include "segment/run_format.hpp"
 
@@ -16,15 +18,18 @@ constexpr std::size_t kPrefetchedLinesMax = 12;
 RunBlocks::RunBlocks(std::shared_ptr<const directory::ImmutableFile> file,
                      const RunLocation& location, std::string_view map,
                      const RunSeparators& separators)
-    : file_(std::move(file)),
-      location_(location),
-      base_(map.empty() ? nullptr : map.data() + location.offset),
+    : base_(map.empty() ? nullptr : map.data() + location.offset),
+      offsets_(separators.block_offsets.size() * sizeof(std::uint32_t)),
+      verified_(
+          std::make_unique<std::atomic<std::uint64_t>[]>(separators.separators.size() / 64 + 1)),
       fences_(separators.separators),
+      file_(std::move(file)),
+      location_(location),
       smallest_key_(separators.smallest_key),
       largest_key_(separators.largest_key),
-      offsets_(separators.block_offsets),
-      entry_counts_(separators.entry_counts),
-      verified_(std::make_unique<std::atomic<std::uint64_t>[]>(count() / 64 + 1)) {
+      entry_counts_(separators.entry_counts) {
+  VARVE_CHECK(separators.block_offsets.size() == count() + 1);
+  std::memcpy(offsets_.data(), separators.block_offsets.data(), offsets_size());
   // Header, heads and positions of an average block.
   const std::uint64_t entries_per_block = location.entry_count / count();
   prefetch_line_count_ = static_cast<std::size_t>(std::min<std::uint64_t>(
@@ -32,9 +37,8 @@ RunBlocks::RunBlocks(std::shared_ptr<const directory::ImmutableFile> file,
 }
 
 std::size_t RunBlocks::memory_size() const noexcept {
-  return fences_.memory_size() + offsets_.capacity() * sizeof(std::uint32_t) +
-         entry_counts_.capacity() * sizeof(std::uint32_t) + (count() / 64 + 1) * 8 +
-         smallest_key_.capacity() + largest_key_.capacity();
+  return fences_.memory_size() + offsets_size() + entry_counts_.capacity() * sizeof(std::uint32_t) +
+         (count() / 64 + 1) * 8 + smallest_key_.capacity() + largest_key_.capacity();
 }
 
 void RunBlocks::read(std::size_t block, std::string& buffer) const {
@@ -76,7 +80,7 @@ BlockView RunBlocks::load_unverified(std::size_t block, std::string& buffer) con
   const std::size_t size = this->size(block);
   const char* data = nullptr;
   if (base_ != nullptr) {
-    data = base_ + std::size_t{offsets_[block]} * kBlockUnit;
+    data = base_ + std::size_t{offset(block)} * kBlockUnit;
   } else {
     read(block, buffer);
     data = buffer.data();

@@ -13,6 +13,7 @@
 #include "directory/directory.hpp"
 #include "segment/block.hpp"
 #include "segment/fence_tree.hpp"
+#include "segment/huge_buffer.hpp"
 #include "segment/run.hpp"
 
 namespace varve::segment {
@@ -24,7 +25,7 @@ struct RunSeparators;
 // Mapped, a block is verified at its first touch and then read in place; otherwise at each read,
 // into the caller's buffer.
 // Thread-safety: all const. Errors: Error{Corruption | Io}.
-class RunBlocks {
+class alignas(64) RunBlocks {
  public:
   // `map`: all bytes of the file, or empty. `separators` may point into memory that is gone after
   // this call.
@@ -34,7 +35,7 @@ class RunBlocks {
   [[nodiscard]] const directory::ImmutableFile& file() const noexcept { return *file_; }
   [[nodiscard]] const RunLocation& location() const noexcept { return location_; }
   [[nodiscard]] bool mapped() const noexcept { return base_ != nullptr; }
-  [[nodiscard]] std::size_t count() const noexcept { return offsets_.size() - 1; }
+  [[nodiscard]] std::size_t count() const noexcept { return fences_.size(); }
   [[nodiscard]] std::string_view separator(std::size_t block) const noexcept {
     return fences_.fence(block);
   }
@@ -44,25 +45,38 @@ class RunBlocks {
     return entry_counts_[block];
   }
   [[nodiscard]] std::size_t size(std::size_t block) const noexcept {
-    return std::size_t{offsets_[block + 1] - offsets_[block]} * kBlockUnit;
+    return std::size_t{offset(block + 1) - offset(block)} * kBlockUnit;
   }
   [[nodiscard]] std::uint64_t file_offset(std::size_t block) const noexcept {
-    return location_.offset + std::uint64_t{offsets_[block]} * kBlockUnit;
+    return location_.offset + std::uint64_t{offset(block)} * kBlockUnit;
   }
   [[nodiscard]] std::size_t memory_size() const noexcept;
 
-  // The only block that may hold `key`.
-  [[nodiscard]] std::size_t find(std::string_view key) const noexcept { return fences_.find(key); }
+  // The only block that may hold `key`. In two halves, locate() fetches what find_in() needs.
+  [[nodiscard]] std::size_t find(std::string_view key) const noexcept {
+    return find_in(locate(key), key);
+  }
+  [[nodiscard]] std::size_t locate(std::string_view key) const noexcept {
+    const std::size_t leaf = fences_.locate(key);
+    // The offset of the block that will be found: two lines have those of a leaf.
+    const std::uint32_t* const offsets = this->offsets() + leaf * FenceTree::kFanout;
+    __builtin_prefetch(offsets);
+    __builtin_prefetch(offsets + FenceTree::kFanout / 2);
+    return leaf;
+  }
+  [[nodiscard]] std::size_t find_in(std::size_t leaf, std::string_view key) const noexcept {
+    return fences_.find_in(leaf, key);
+  }
   // Fetches the heads of a mapped block.
   void prefetch(std::size_t block) const noexcept {
     if (base_ == nullptr) return;
-    const char* line = base_ + std::size_t{offsets_[block]} * kBlockUnit;
+    const char* line = base_ + std::size_t{offset(block)} * kBlockUnit;
     for (std::size_t i = 0; i < prefetch_line_count_; ++i) __builtin_prefetch(line + 64 * i);
   }
   // The view lives as long as this object and `buffer`, whose contents are replaced.
   [[nodiscard]] BlockView load(std::size_t block, std::string& buffer) const {
     if (base_ != nullptr && verified(block)) [[likely]] {
-      return {base_ + std::size_t{offsets_[block]} * kBlockUnit, size(block)};
+      return {base_ + std::size_t{offset(block)} * kBlockUnit, size(block)};
     }
     return load_unverified(block, buffer);
   }
@@ -75,21 +89,29 @@ class RunBlocks {
                                    std::string found) const;
 
  private:
+  [[nodiscard]] const std::uint32_t* offsets() const noexcept {  // In units; one more than blocks.
+    return reinterpret_cast<const std::uint32_t*>(offsets_.data());
+  }
+  [[nodiscard]] std::size_t offsets_size() const noexcept {  // Bytes.
+    return (count() + 1) * sizeof(std::uint32_t);
+  }
+  [[nodiscard]] std::uint32_t offset(std::size_t block) const noexcept { return offsets()[block]; }
   [[nodiscard]] bool verified(std::size_t block) const noexcept {
     return (verified_[block / 64].load(std::memory_order_relaxed) >> (block % 64) & 1) != 0;
   }
   [[nodiscard]] BlockView load_unverified(std::size_t block, std::string& buffer) const;
 
-  std::shared_ptr<const directory::ImmutableFile> file_;
-  RunLocation location_;
+  // What every get needs comes first: it is one cache line.
   const char* base_ = nullptr;  // The run in the file's mapping; null when read by block.
-  FenceTree fences_;
-  std::string smallest_key_, largest_key_;
-  std::vector<std::uint32_t> offsets_;  // In units; one more than blocks.
-  std::vector<std::uint32_t> entry_counts_;
+  HugeBuffer offsets_;
   // One bit per block. Relaxed: the mapped bytes never change, so a bit publishes nothing.
   std::unique_ptr<std::atomic<std::uint64_t>[]> verified_;
   std::size_t prefetch_line_count_ = 0;
+  FenceTree fences_;
+  std::shared_ptr<const directory::ImmutableFile> file_;
+  RunLocation location_;
+  std::string smallest_key_, largest_key_;
+  std::vector<std::uint32_t> entry_counts_;
 };
 
 }  // namespace varve::segment

@@ -56,19 +56,21 @@ void RunCursor::seek_to_last() {
   show_index(block_.entry_count() - 1);
 }
 
-void RunCursor::seek_in(std::size_t block, std::string_view key) {
-  if (block != block_index_ && is_own(key)) return seek_in(block, std::string(key));
+void RunCursor::aim(std::size_t block, std::string_view key) {
+  if (block != block_index_ && is_own(key)) return aim(block, std::string(key));
   enter(block);
-  const std::size_t index = block_.lower_bound(key, kSequenceMax);
-  if (index < block_.entry_count()) {
-    show_index(index);
-  } else if (block + 1 < blocks_.count()) {
+  valid_ = false;
+  next_ = nullptr;
+  index_ = block_.lower_bound(key, kSequenceMax);
+  if (index_ == block_.entry_count()) {
     // The key lies behind the block's last one and before the next separator.
+    if (block + 1 == blocks_.count()) return;
     enter(block + 1);
-    show_index(0);
-  } else {
-    valid_ = false;
+    index_ = 0;
   }
+  next_ = block_.entry(index_);
+  __builtin_prefetch(next_);
+  __builtin_prefetch(next_ + 64);
 }
 
 void RunCursor::seek_before(std::string_view key) {

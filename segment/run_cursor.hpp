@@ -22,14 +22,26 @@ class RunCursor final : public EntrySource {
   explicit RunCursor(const RunBlocks& blocks) noexcept : blocks_(blocks) {}
 
   void seek_to_first() override;
-  void seek(std::string_view key) override { seek_in(locate(key), key); }
-  // The two halves of seek(): finds and fetches the block; goes there.
+  void seek(std::string_view key) override {
+    aim(choose_block(locate(key), key), key);
+    arrive();
+  }
+  // The steps of seek(), for who moves several cursors: each fetches what the next one needs. To
+  // the sparse index; to the block; to the entry; and there, without which the cursor is invalid.
   [[nodiscard]] std::size_t locate(std::string_view key) const noexcept {
-    const std::size_t block = blocks_.find(key);
+    return blocks_.locate(key);
+  }
+  [[nodiscard]] std::size_t choose_block(std::size_t leaf, std::string_view key) const noexcept {
+    const std::size_t block = blocks_.find_in(leaf, key);
     blocks_.prefetch(block);
     return block;
   }
-  void seek_in(std::size_t block, std::string_view key);
+  void aim(std::size_t block, std::string_view key);
+  void arrive() {
+    if (next_ == nullptr) return;
+    show(next_);
+    valid_ = true;
+  }
   void next() override {
     VARVE_DCHECK(valid_);
     if (index_ + 1 < block_.entry_count()) [[likely]] {
@@ -79,7 +91,7 @@ class RunCursor final : public EntrySource {
   BlockView block_;
   std::size_t block_index_ = kNoBlock;  // Whose block_ is.
   std::size_t index_ = 0;               // In the block.
-  const char* next_ = nullptr;          // The entry after index_.
+  const char* next_ = nullptr;          // The entry after index_; after aim() that at index_.
   char* key_ = inline_key_.data();      // The prefix, and room for a short rest at least.
   std::size_t key_capacity_ = sizeof inline_key_;
   std::size_t prefix_size_ = 0;

@@ -62,20 +62,26 @@ std::size_t View::next_run(std::size_t from, std::uint64_t hash) const noexcept 
   return from;
 }
 
+std::size_t View::block_in(std::size_t run, const Search& search,
+                           std::string_view key) const noexcept {
+  const RunBlocks& blocks = runs[run].run->blocks();
+  return run + 1 == runs.size() ? blocks.find_in(search.last_leaf, key) : blocks.find(key);
+}
+
 void View::begin_search(Search& search, std::string_view key, std::uint64_t hash) const noexcept {
   // All filter lines are asked for before the first is needed: then the number of runs does not
   // show in a get.
   for (const RunLayer& layer : runs) layer.run->prefetch_filter(hash);
-  search.leaf = active->locate(key);
+  if (!runs.empty()) search.last_leaf = runs.back().run->blocks().locate(key);
+  search.leaf = active->may_contain(hash) ? active->locate(key) : nullptr;
 }
 
 // Most keys are in a run: its block comes nearer while the deltas are asked.
 void View::choose_block(Search& search, std::string_view key, std::uint64_t hash) const noexcept {
   search.run = next_run(0, hash);
   if (search.run == runs.size()) return;
-  const RunBlocks& blocks = runs[search.run].run->blocks();
-  search.block = blocks.find(key);
-  blocks.prefetch(search.block);
+  search.block = block_in(search.run, search, key);
+  runs[search.run].run->blocks().prefetch(search.block);
 }
 
 FoundEntry View::end_search(const Search& search, std::string_view key, std::uint64_t hash,
@@ -94,7 +100,7 @@ FoundEntry View::end_search(const Search& search, std::string_view key, std::uin
     // Layers come newest first, so everything from here on is older than the tombstone.
     if (layer.record.last_sequence < erased_at) return {};
     const RunBlocks& blocks = layer.run->blocks();
-    const std::size_t block = i == search.run ? search.block : blocks.find(key);
+    const std::size_t block = i == search.run ? search.block : block_in(i, search, key);
     if (const FoundEntry entry = blocks.load(block, scratch).find(key, at); entry.found) {
       return answer(entry, effective_sequence(entry.sequence, layer.record), erased_at);
     }

@@ -70,9 +70,10 @@ class View {
   // The steps of find(), for callers that search for several keys at once (see find_together): each
   // asks for the memory that the next one needs.
   struct Search {
-    const delta_detail::Leaf* leaf = nullptr;  // Of the active delta.
-    std::size_t run = 0;    // The first whose filter has the key; runs.size(): none.
-    std::size_t block = 0;  // In it.
+    const delta_detail::Leaf* leaf = nullptr;  // Of the active delta, if that may have the key.
+    std::size_t last_leaf = 0;  // Of the sparse index of the last run, which has most keys.
+    std::size_t run = 0;        // The first whose filter has the key; runs.size(): none.
+    std::size_t block = 0;      // In it.
   };
   void begin_search(Search& search, std::string_view key, std::uint64_t hash) const noexcept;
   void choose_block(Search& search, std::string_view key, std::uint64_t hash) const noexcept;
@@ -91,6 +92,8 @@ class View {
 
  private:
   [[nodiscard]] Sequence range_erased_at_slow(std::string_view key, Sequence at) const noexcept;
+  [[nodiscard]] std::size_t block_in(std::size_t run, const Search& search,
+                                     std::string_view key) const noexcept;
   [[nodiscard]] std::size_t next_run(std::size_t from, std::uint64_t hash) const noexcept;
   mutable std::atomic<std::uint32_t> references_ = 1;
 };

@@ -59,6 +59,8 @@ void check_find(const FenceTree& tree, const Keys& fences, std::string_view key)
     REQUIRE(found == expected);
   }
   if (tree.find(key) != expected) REQUIRE(tree.find(key) == expected);
+  const std::size_t in_halves = tree.find_in(tree.locate(key), key);
+  if (in_halves != expected) REQUIRE(in_halves == expected);
 }
 
 // Keys close to `key`, on both sides: where comparisons go wrong.
