@@ -44,8 +44,9 @@ class ImmutableFile {
 // A preallocated file that is written in place from front to back through data(), and synced.
 //
 //   bytes stored in data() --publish()--> survive the process --sync()--> survive power loss
+//   bytes elsewhere --------write()-----> likewise
 //
-// Thread-safety: publish() and sync() of disjoint ranges from any thread.
+// Thread-safety: publish(), write() and sync() of disjoint ranges from any thread.
 class LogFile {
  public:
   virtual ~LogFile() = default;
@@ -57,6 +58,10 @@ class LogFile {
   // Makes [from, to) survive the death of the process. For a mapped file that is already so; it
   // then only readies the pages that follow. Call it after every append, with rising ranges.
   virtual void publish(std::size_t from, std::size_t to) = 0;
+  // Puts `bytes` at `from`, published. For what is synced next: a store through a mapping can make
+  // the device write far more than itself, as the kernel only knows that some of a large piece of
+  // its cache has changed. Errors: Io, NoSpace.
+  virtual void write(std::size_t from, std::string_view bytes) = 0;
   // Makes what was published before the call survive power loss. After a failure the file must not
   // be written again. Errors: Io, NoSpace.
   virtual void sync() = 0;

@@ -57,6 +57,10 @@ class MemoryLogFile final : public LogFile {
   void publish(std::size_t from, std::size_t to) override {
     VARVE_CHECK(from <= to && to <= capacity());
   }
+  void write(std::size_t from, std::string_view bytes) override {
+    VARVE_CHECK(from <= capacity() && bytes.size() <= capacity() - from);
+    if (!bytes.empty()) std::memcpy(data() + from, bytes.data(), bytes.size());
+  }
   void sync() override {}
 
  private:

@@ -25,6 +25,10 @@ class MappedLogFile final : public LogFile {
     published_.store(to, std::memory_order_release);
     if (to + kLogPopulateAhead > populated_.load(std::memory_order_relaxed)) populate_beyond(to);
   }
+  void write(std::size_t from, std::string_view bytes) override {
+    VARVE_CHECK(from <= capacity() && bytes.size() <= capacity() - from);
+    file_->write(from, bytes);
+  }
   void sync() override {
     const std::size_t to = published_.load(std::memory_order_acquire);
     if (to >= let_go_ + kLetGoSize) {
@@ -69,6 +73,11 @@ class BufferedLogFile final : public LogFile {
   void publish(std::size_t from, std::size_t to) override {
     VARVE_CHECK(from <= to && to <= capacity_);
     file_->write(from, {bytes_.get() + from, to - from});
+  }
+  void write(std::size_t from, std::string_view bytes) override {
+    VARVE_CHECK(from <= capacity_ && bytes.size() <= capacity_ - from);
+    std::copy(bytes.begin(), bytes.end(), bytes_.get() + from);
+    publish(from, from + bytes.size());
   }
   void sync() override { file_->sync(); }
 

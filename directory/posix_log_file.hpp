@@ -11,7 +11,7 @@ namespace varve::directory {
 
 // How far ahead of the newest record the pages of a mapped log are readied, and by how much at a
 // time: enough that no append takes a page fault, little enough that a sync writes few pages which
-// hold nothing yet.
+// hold nothing yet. Those that are written to by write() are not.
 inline constexpr std::size_t kLogPopulateAhead = std::size_t{256} << 10;
 inline constexpr std::size_t kLogPopulateSize = std::size_t{1} << 20;
 

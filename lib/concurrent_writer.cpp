@@ -115,7 +115,9 @@ ConcurrentWriter::Obstacle ConcurrentWriter::try_write_one(const Request& reques
   if (segment.retired()) return Obstacle::Retired;
   const Obstacle obstacle = take(
       request, WriteLog::operation_payload_size(key, value), 1,
-      [&](WriteLog& log, Sequence sequence) { log.append_operation(sequence, kind, key, value); },
+      [&](WriteLog& log, Sequence sequence) {
+        log.append_operation(sequence, kind, key, value, request.durability);
+      },
       taken);
   if (obstacle != Obstacle::None) return obstacle;
   const Publication publication(core_.concurrency->published, taken);
@@ -225,7 +227,8 @@ void ConcurrentWriter::erase_range(std::string_view from, std::string_view to,
   const Request request = admit(options, from.size() + to.size());
   write_all(request, {{OperationKind::EraseRange, from, to}},
             WriteLog::operation_payload_size(from, to), [&](WriteLog& log, Sequence sequence) {
-              log.append_operation(sequence, OperationKind::EraseRange, from, to);
+              log.append_operation(sequence, OperationKind::EraseRange, from, to,
+                                   request.durability);
             });
 }
 
@@ -238,8 +241,9 @@ void ConcurrentWriter::write(const WriteBatch& batch, const WriteOptions& option
   Operation operation;
   while (reader.next(operation)) operations.push_back(operation);
   VARVE_CHECK(reader.ok());  // WriteBatch encodes only what parses.
-  write_all(request, operations, batch.size(),
-            [&](WriteLog& log, Sequence sequence) { log.append(sequence, batch.encoded()); });
+  write_all(request, operations, batch.size(), [&](WriteLog& log, Sequence sequence) {
+    log.append(sequence, batch.encoded(), request.durability);
+  });
 }
 
 void ConcurrentWriter::finish(const Request& request, const Taken& taken) {

@@ -96,7 +96,8 @@ void Engine::write_one(OperationKind kind, std::string_view key, std::string_vie
   if (logged) ready_log(WriteLog::operation_payload_size(key, value));
   const Sequence sequence = core_->last_sequence() + 1;
   if (logged) {
-    core_->on_log([&](WriteLog& log) { log.append_operation(sequence, kind, key, value); });
+    core_->on_log(
+        [&](WriteLog& log) { log.append_operation(sequence, kind, key, value, durability); });
   } else {
     core_->unlogged_writes = true;
   }
@@ -113,7 +114,7 @@ void Engine::write(const WriteBatch& batch, const WriteOptions& options) {
   if (logged) ready_log(batch.size());
   const Sequence sequence = core_->last_sequence() + 1;
   if (logged) {
-    core_->on_log([&](WriteLog& log) { log.append(sequence, batch.encoded()); });
+    core_->on_log([&](WriteLog& log) { log.append(sequence, batch.encoded(), durability); });
   } else {
     core_->unlogged_writes = true;
   }

@@ -4,11 +4,14 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <exception>
 #include <mutex>
+#include <thread>
 #include <utility>
 
 #include "directory/bytes.hpp"
 #include "directory/check.hpp"
+#include "lib/hooks.hpp"
 #include "varve/limits.hpp"
 
 namespace varve::internal {
@@ -18,6 +21,8 @@ namespace {
 // Far above what one batch can hold; keeps the sum below from overflowing.
 constexpr std::size_t kPayloadSizeMax = 2 * kBatchSizeMax;
 static_assert(kPayloadSizeMax <= UINT32_MAX);
+// A buffer that held a huge record gives its memory back.
+constexpr std::size_t kStagedCapacityMax = std::size_t{1} << 20;
 
 void remove_quietly(directory::Directory& directory, std::uint64_t number) noexcept {
   try {
@@ -68,9 +73,15 @@ void WriteLog::sync_current() {
   rethrow_if_failed();
   const std::uint64_t bytes = bytes_appended();  // First: what it counts lies before end_.
   const std::size_t end = end_.load(std::memory_order_acquire);
-  if (file_ == nullptr || synced_end_.load(std::memory_order_relaxed) >= end) return;
+  if (file_ == nullptr || synced_end_.load(std::memory_order_relaxed) >= end) {
+    // A flush may have covered a record before that was counted.
+    bytes_synced_.store(bytes, std::memory_order_release);
+    return;
+  }
   const auto begin = std::chrono::steady_clock::now();
-  const auto time = [begin] { return std::chrono::steady_clock::now() - begin; };
+  const auto time = [begin] {
+    return std::chrono::nanoseconds(std::chrono::steady_clock::now() - begin);
+  };
   try {
     file_->sync();
   } catch (const Error& error) {
@@ -81,16 +92,95 @@ void WriteLog::sync_current() {
   synced_end_.store(end, std::memory_order_release);
   bytes_synced_.store(bytes, std::memory_order_release);
   sync_count_.fetch_add(1, std::memory_order_relaxed);
-  flush_latencies_.record(time());
+  const auto took = time();
+  flush_latencies_.record(took);
+  const std::int64_t before = flush_time_.load(std::memory_order_relaxed);
+  flush_time_.store(before + (took.count() - before) / 4, std::memory_order_relaxed);
 }
 
-// Whoever finds the mutex free is the leader of those who wait for it: its flush covers what they
-// have appended before it began.
+namespace {
+
+// Of the one call that flushes for all. Its end wakes the others, of whom one may lead next.
+class Leadership {
+ public:
+  Leadership(std::atomic<bool>& taken, std::atomic<std::uint32_t>& flush_count) noexcept
+      : taken_(taken), flush_count_(flush_count) {}
+  Leadership(const Leadership&) = delete;
+  Leadership& operator=(const Leadership&) = delete;
+  ~Leadership() {
+    // In this order: who finds it taken by then sees the count move.
+    taken_.store(false, std::memory_order_release);
+    flush_count_.fetch_add(1, std::memory_order_release);
+    flush_count_.notify_all();
+  }
+
+ private:
+  std::atomic<bool>& taken_;
+  std::atomic<std::uint32_t>& flush_count_;
+};
+
+// After so many gatherings in vain, one flush of 2^6 tries again.
+constexpr std::uint32_t kVainCountMax = 6;
+
+}  // namespace
+
+// The leader's flush covers what the others have appended before it begins. Who goes on writing
+// after a flush is back within a part of its time; without the moment that the next leader gives
+// them, they would just miss its flush, and each flush would carry half of the writers.
 void WriteLog::sync_through(std::uint64_t position) {
+  bool counted = false;
+  while (true) {
+    const std::uint32_t flush = flush_count_.load(std::memory_order_acquire);
+    rethrow_if_failed();
+    if (bytes_synced_.load(std::memory_order_acquire) >= position) return;
+    if (!std::exchange(counted, true)) arrival_count_.fetch_add(1, std::memory_order_relaxed);
+    if (has_leader_.exchange(true, std::memory_order_acquire)) {
+      VARVE_HOOK("log.following");
+      flush_count_.wait(flush, std::memory_order_acquire);
+      continue;
+    }
+    const Leadership leadership(has_leader_, flush_count_);
+    if (bytes_synced_.load(std::memory_order_acquire) >= position) return;
+    VARVE_HOOK("log.leading");
+    gather();
+    lead();
+    return;
+  }
+}
+
+// Waits until as many have arrived as take part in the syncing at present, for half of a flush's
+// time at most. Where that is in vain, it is tried ever more rarely. Requires: the caller leads.
+void WriteLog::gather() noexcept {
+  using std::chrono::nanoseconds;
+  const auto all_here = [this] {
+    return arrival_count_.load(std::memory_order_relaxed) - arrivals_flushed_ >= expected_count_;
+  };
+  if (all_here()) return;
+  if (flushes_to_skip_ > 0) {
+    --flushes_to_skip_;
+    return;
+  }
+  const nanoseconds patience(flush_time_.load(std::memory_order_relaxed) / 2);
+  const auto until = std::chrono::steady_clock::now() + patience;
+  VARVE_HOOK("log.gathering");
+  while (!all_here()) {
+    if (std::chrono::steady_clock::now() >= until) {
+      vain_count_ = std::min(vain_count_ + 1, kVainCountMax);
+      flushes_to_skip_ = (1U << vain_count_) - 1;
+      return;
+    }
+    std::this_thread::yield();
+  }
+  vain_count_ = 0;
+}
+
+// Flushes. Who takes part: those whose wait it ends, and those who came during it.
+void WriteLog::lead() {
   const std::lock_guard lock(sync_mutex_);
-  rethrow_if_failed();
-  if (bytes_synced_.load(std::memory_order_relaxed) >= position) return;
+  const std::uint32_t covered_to = arrival_count_.load(std::memory_order_relaxed);
   sync_current();
+  expected_count_ = arrival_count_.load(std::memory_order_relaxed) - arrivals_flushed_;
+  arrivals_flushed_ = covered_to;
 }
 
 std::unique_ptr<directory::LogFile> WriteLog::make_file(std::uint64_t number,
@@ -150,19 +240,28 @@ void WriteLog::rotate(std::uint64_t number, Sequence first_sequence, std::size_t
   synced_end_.store(kLogHeaderSize, std::memory_order_release);
 }
 
-char* WriteLog::begin_record(Sequence sequence, std::size_t payload_size) {
+char* WriteLog::begin_record(Sequence sequence, std::size_t payload_size, Durability durability) {
   rethrow_if_failed();
   VARVE_CHECK(fits(payload_size) && payload_size <= kPayloadSizeMax);
   VARVE_CHECK(sequence > last_sequence_);
-  return data_ + end_.load(std::memory_order_relaxed);
+  if (durability != Durability::Synced) return data_ + end_.load(std::memory_order_relaxed);
+  if (staged_.capacity() > kStagedCapacityMax) staged_ = {};
+  staged_.resize(log_record_size(payload_size));
+  return staged_.data();
 }
 
-void WriteLog::end_record(Sequence sequence, std::size_t payload_size, std::string_view payload) {
+// `payload` may lie in its place already.
+void WriteLog::end_record(Sequence sequence, std::string_view payload, Durability durability) {
   const std::size_t from = end_.load(std::memory_order_relaxed);
+  const bool staged = durability == Durability::Synced;
   const std::size_t size =
-      encode_log_record(data_ + from, seed_, from, sequence, {payload.data(), payload_size});
+      encode_log_record(staged ? staged_.data() : data_ + from, seed_, from, sequence, payload);
   try {
-    file_->publish(from, from + size);
+    if (staged) {
+      file_->write(from, {staged_.data(), size});
+    } else {
+      file_->publish(from, from + size);
+    }
   } catch (const Error& error) {
     // Nobody knows whether the record will be read back.
     const std::lock_guard lock(sync_mutex_);
@@ -173,9 +272,9 @@ void WriteLog::end_record(Sequence sequence, std::size_t payload_size, std::stri
   bytes_appended_.store(bytes_appended() + size, std::memory_order_release);
 }
 
-void WriteLog::append(Sequence sequence, std::string_view payload) {
-  begin_record(sequence, payload.size());
-  end_record(sequence, payload.size(), payload);
+void WriteLog::append(Sequence sequence, std::string_view payload, Durability durability) {
+  begin_record(sequence, payload.size(), durability);
+  end_record(sequence, payload, durability);
 }
 
 std::size_t WriteLog::operation_payload_size(std::string_view key,
@@ -185,13 +284,13 @@ std::size_t WriteLog::operation_payload_size(std::string_view key,
 }
 
 void WriteLog::append_operation(Sequence sequence, OperationKind kind, std::string_view key,
-                                std::string_view value) {
+                                std::string_view value, Durability durability) {
   std::size_t payload_size = operation_payload_size(key, value);
   if (kind == OperationKind::Erase) {
     VARVE_CHECK(value.empty());
     payload_size -= 1;
   }
-  char* const payload = begin_record(sequence, payload_size) + kLogRecordHeaderSize;
+  char* const payload = begin_record(sequence, payload_size, durability) + kLogRecordHeaderSize;
   char* to = payload;
   *to++ = static_cast<char>(kind);
   to = directory::store_varint(to, key.size());
@@ -201,7 +300,7 @@ void WriteLog::append_operation(Sequence sequence, OperationKind kind, std::stri
     to = directory::store_varint(to, value.size());
     if (!value.empty()) std::memcpy(to, value.data(), value.size());
   }
-  end_record(sequence, payload_size, {payload, payload_size});
+  end_record(sequence, {payload, payload_size}, durability);
 }
 
 const std::vector<LogRecordEntry>& WriteLog::live() const noexcept {

@@ -17,6 +17,7 @@
 #include "lib/manifest.hpp"
 #include "varve/concurrent/latency_histogram.hpp"
 #include "varve/error.hpp"
+#include "varve/options.hpp"
 
 namespace varve::internal {
 
@@ -71,16 +72,19 @@ class WriteLog {
     const std::size_t left = capacity_ - end_.load(std::memory_order_relaxed);
     return payload_size <= left && log_record_size(payload_size) <= left;
   }
-  // One record. Requires: fits(); a sequence above the last one appended.
-  void append(Sequence sequence, std::string_view payload);
+  // One record. Requires: fits(); a sequence above the last one appended. `durability`: Synced if
+  // the caller syncs next; the record then goes to the file by a write (see LogFile::write()).
+  void append(Sequence sequence, std::string_view payload,
+              Durability durability = Durability::Process);
   // Like append() of a batch with one operation, without building the payload first.
   void append_operation(Sequence sequence, OperationKind kind, std::string_view key,
-                        std::string_view value);
+                        std::string_view value, Durability durability = Durability::Process);
   // Bytes that one Put or EraseRange takes; an Erase takes one byte less than with an empty value.
   [[nodiscard]] static std::size_t operation_payload_size(std::string_view key,
                                                           std::string_view value) noexcept;
   // Makes everything appended so far survive power loss; nothing to do when it already does.
-  // Callers that arrive during a device flush share the next one.
+  // Callers share device flushes (group commit): who arrives during one waits for the next, whose
+  // leader gives those who were there last time a moment to come as well.
   void sync() { sync_through(bytes_appended()); }
   // Likewise for everything up to `position`, a value that bytes_appended() had.
   void sync_through(std::uint64_t position);
@@ -130,11 +134,13 @@ class WriteLog {
     std::uint64_t number;
     bool recyclable;  // Of the usual size.
   };
-  char* begin_record(Sequence sequence, std::size_t payload_size);
-  void end_record(Sequence sequence, std::size_t payload_size, std::string_view payload);
+  char* begin_record(Sequence sequence, std::size_t payload_size, Durability durability);
+  void end_record(Sequence sequence, std::string_view payload, Durability durability);
   void rethrow_if_failed() const;
   [[noreturn]] void poison(const Error& error);  // Requires: sync_mutex_ held, or no other thread.
   void sync_current();                           // Requires: sync_mutex_ held.
+  void gather() noexcept;
+  void lead();
   std::unique_ptr<directory::LogFile> make_file(std::uint64_t number, std::size_t capacity);
 
   directory::Directory& directory_;
@@ -149,6 +155,7 @@ class WriteLog {
   std::atomic<std::size_t> synced_end_ = 0;
   std::uint64_t seed_ = 0;
   Sequence last_sequence_ = 0;
+  std::string staged_;  // A record on its way to LogFile::write().
 
   mutable std::vector<LogRecordEntry>
       live_;                              // live() brings synced_end of the last one up to date.
@@ -160,6 +167,16 @@ class WriteLog {
   std::atomic<std::uint64_t> bytes_synced_ = 0;    // Never above bytes_appended_.
   std::atomic<std::uint64_t> sync_count_ = 0;
   concurrent::LatencyHistogram flush_latencies_;
+
+  // Of group commit: the leader takes sync_mutex_, the others wait for the count to move.
+  std::atomic<bool> has_leader_ = false;
+  std::atomic<std::uint32_t> flush_count_ = 0;
+  std::atomic<std::uint32_t> arrival_count_ = 0;  // Calls of sync_through() that had to wait.
+  std::uint32_t arrivals_flushed_ = 0;            // From here on: the leader's alone.
+  std::uint32_t expected_count_ = 1;
+  std::uint32_t vain_count_ = 0;
+  std::uint32_t flushes_to_skip_ = 0;
+  std::atomic<std::int64_t> flush_time_ = 0;  // Nanoseconds; of about the last ones.
 
   directory::Mutex sync_mutex_;   // Held during a device flush; the last lock of all.
   std::optional<Error> failure_;  // Set once, before failed_.

@@ -266,6 +266,27 @@ TEST_CASE("a log keeps what was stored and published, and can be read back", "[d
         ErrorCode::AlreadyExists);
 }
 
+TEST_CASE("a log takes stores and writes side by side", "[directory][log]") {
+  const Subject directory(EVERY_KIND);
+  const auto log = directory->create_log("log-1", 1 << 20);
+  const std::string bytes = pattern(1 << 20);
+  constexpr std::size_t kStep = 60'000;
+  for (std::size_t at = 0; at < bytes.size(); at += kStep) {
+    const std::size_t end = std::min(bytes.size(), at + kStep);
+    if (at / kStep % 2 == 0) {
+      log->write(at, std::string_view(bytes).substr(at, end - at));
+    } else {
+      std::memcpy(log->data() + at, bytes.data() + at, end - at);
+      log->publish(at, end);
+    }
+    if (at / kStep % 5 == 0) log->sync();
+  }
+  CHECK((read(*directory, "log-1") == bytes));
+  CHECK(std::string_view(log->data(), bytes.size()) == bytes);
+  log->write(bytes.size(), {});
+  CHECK((read(*directory, "log-1") == bytes));
+}
+
 TEST_CASE("a recycled log has its new name, its old bytes and the capacity asked for",
           "[directory][log]") {
   const Subject directory(EVERY_KIND);

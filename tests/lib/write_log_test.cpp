@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/lib/faulty_directory.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/error_of.hpp"
 #include "varve/error.hpp"
@@ -18,104 +19,12 @@ namespace varve::internal {
 namespace {
 
 using directory::Directory;
+using test::FaultyDirectory;
 using Tail = LogScan::Tail;
 
 constexpr std::size_t kFileSize = 8192;
 const directory::LockClass kSyncClass("log sync", 70);
 const std::string kUuid = "01234567-89ab-4def-8123-456789abcdef";
-
-// A memory directory that counts, and fails on demand.
-
-struct Faults {
-  int sync_count = 0, create_count = 0, recycle_count = 0;
-  bool fail_sync = false, fail_create = false, fail_publish = false;
-  std::vector<std::string> steps;
-};
-
-[[noreturn]] void fail(ErrorCode code) {
-  throw Error(code, "the test let it fail", "file", std::make_error_code(std::errc::io_error));
-}
-
-class FaultyLogFile final : public directory::LogFile {
- public:
-  FaultyLogFile(std::unique_ptr<LogFile> inner, Faults& faults)
-      : inner_(std::move(inner)), faults_(faults) {}
-  [[nodiscard]] const std::string& name() const noexcept override { return inner_->name(); }
-  [[nodiscard]] std::size_t capacity() const noexcept override { return inner_->capacity(); }
-  [[nodiscard]] char* data() noexcept override { return inner_->data(); }
-  void publish(std::size_t from, std::size_t to) override {
-    if (faults_.fail_publish) fail(ErrorCode::Io);
-    inner_->publish(from, to);
-  }
-  void sync() override {
-    ++faults_.sync_count;
-    faults_.steps.push_back("sync " + name());
-    if (faults_.fail_sync) fail(ErrorCode::Io);
-    inner_->sync();
-  }
-
- private:
-  std::unique_ptr<LogFile> inner_;
-  Faults& faults_;
-};
-
-class FaultyDirectory final : public Directory {
- public:
-  [[nodiscard]] const std::filesystem::path& path() const noexcept override {
-    return inner_->path();
-  }
-  void put_immutable(std::string_view name,
-                     const std::function<void(directory::Sink&)>& write) override {
-    inner_->put_immutable(name, write);
-  }
-  void replace(std::string_view name, std::string_view bytes) override {
-    faults.steps.push_back("replace " + std::string(name));
-    inner_->replace(name, bytes);
-  }
-  [[nodiscard]] std::shared_ptr<const directory::ImmutableFile> open(
-      std::string_view name) const override {
-    return inner_->open(name);
-  }
-  [[nodiscard]] std::string read_all(std::string_view name, std::uint64_t size_max) const override {
-    return inner_->read_all(name, size_max);
-  }
-  void punch(std::string_view name, std::uint64_t offset, std::uint64_t size) override {
-    inner_->punch(name, offset, size);
-  }
-  void remove(std::string_view name) override { inner_->remove(name); }
-  [[nodiscard]] std::vector<directory::FileInfo> list() const override { return inner_->list(); }
-  [[nodiscard]] std::unique_ptr<directory::LogFile> create_log(std::string_view name,
-                                                               std::size_t capacity) override {
-    ++faults.create_count;
-    faults.steps.push_back("create " + std::string(name));
-    if (faults.fail_create) fail(ErrorCode::NoSpace);
-    return std::make_unique<FaultyLogFile>(inner_->create_log(name, capacity), faults);
-  }
-  [[nodiscard]] std::unique_ptr<directory::LogFile> recycle_log(std::string_view old_name,
-                                                                std::string_view name,
-                                                                std::size_t capacity) override {
-    ++faults.recycle_count;
-    faults.steps.push_back("recycle " + std::string(old_name) + " as " + std::string(name));
-    return std::make_unique<FaultyLogFile>(inner_->recycle_log(old_name, name, capacity), faults);
-  }
-  [[nodiscard]] std::unique_ptr<directory::Ownership> acquire(LockMode mode,
-                                                              std::chrono::milliseconds wait,
-                                                              bool create) override {
-    return inner_->acquire(mode, wait, create);
-  }
-  [[nodiscard]] LockStatus lock_status() const override { return inner_->lock_status(); }
-
-  std::vector<std::string> names() const {
-    std::vector<std::string> all;
-    for (const auto& file : list()) all.push_back(file.name);
-    return all;
-  }
-
-  Faults faults;
-
- private:
-  std::shared_ptr<Directory> inner_ = directory::make_memory_directory();
-};
 
 struct Read {
   LogScan scan;
@@ -139,6 +48,7 @@ Read read(const Directory& directory, std::uint64_t number, LogRecordEntry entry
 }
 
 TEST_CASE("what was appended is in the file at once", "[lib][write_log]") {
+  const auto durability = GENERATE(Durability::Process, Durability::Synced);
   FaultyDirectory directory;
   WriteLog log(directory, kUuid, kFileSize, kSyncClass);
   CHECK_FALSE(log.fits(0));
@@ -147,7 +57,7 @@ TEST_CASE("what was appended is in the file at once", "[lib][write_log]") {
   append_operation(batch, OperationKind::Put, "a", "1");
   append_operation(batch, OperationKind::Erase, "b", {});
   std::string expected = batch;
-  log.append(10, batch);
+  log.append(10, batch, durability);
   const std::vector<Operation> operations = {{OperationKind::Put, "key", "value"},
                                              {OperationKind::Erase, "key", {}},
                                              {OperationKind::EraseRange, "", ""},
@@ -155,7 +65,7 @@ TEST_CASE("what was appended is in the file at once", "[lib][write_log]") {
                                              {OperationKind::Put, "k", ""}};
   Sequence sequence = 20;
   for (const Operation& operation : operations) {
-    log.append_operation(sequence++, operation.kind, operation.key, operation.value);
+    log.append_operation(sequence++, operation.kind, operation.key, operation.value, durability);
     append_operation(expected, operation.kind, operation.key, operation.value);
   }
   const Read result = read(directory, 3);
@@ -253,12 +163,14 @@ TEST_CASE("after a failed sync nothing is written or synced any more", "[lib][wr
 }
 
 TEST_CASE("a record that could not be published poisons the log", "[lib][write_log][fault]") {
+  const auto durability = GENERATE(Durability::Process, Durability::Synced);
   FaultyDirectory directory;
   WriteLog log(directory, kUuid, kFileSize, kSyncClass);
   log.rotate(1, 1, 0);
   directory.faults.fail_publish = true;
-  CHECK(test::error_of([&] { log.append_operation(1, OperationKind::Put, "k", "v"); }) ==
-        ErrorCode::Io);
+  CHECK(test::error_of([&] {
+          log.append_operation(1, OperationKind::Put, "k", "v", durability);
+        }) == ErrorCode::Io);
   directory.faults.fail_publish = false;
   CHECK(test::error_of([&] { log.append_operation(2, OperationKind::Put, "k", "v"); }) ==
         ErrorCode::Io);
@@ -411,7 +323,8 @@ TEST_CASE("syncs from other threads go along with appends and rotations", "[lib]
   for (Sequence sequence = 1; sequence <= 2000; ++sequence) {
     const std::size_t size = WriteLog::operation_payload_size("key", "value");
     if (!log.fits(size)) log.rotate(++number, sequence, size);
-    log.append_operation(sequence, OperationKind::Put, "key", "value");
+    log.append_operation(sequence, OperationKind::Put, "key", "value",
+                         sequence % 3 == 0 ? Durability::Synced : Durability::Process);
     CHECK(log.live().back().synced_end <= kFileSize);
   }
   done = true;
