@@ -127,25 +127,43 @@ struct FenceTree::Find {
     return static_cast<std::uint32_t>((std::uint64_t{1} << node.child_count) - 2);
   }
 
+  // The separators that are below are added up lane by lane, and those that are equal are looked
+  // for first and counted only if there are any: the next node waits for this one's answer.
   __attribute__((target("avx2,popcnt"))) static inline Rank rank_avx2(const Node& node,
                                                                       std::uint64_t head) noexcept {
     const __m256i sign = _mm256_set1_epi64x(INT64_MIN);  // Only signed numbers can be compared.
     const __m256i wanted = _mm256_set1_epi64x(static_cast<std::int64_t>(head));
     const __m256i signed_wanted = _mm256_xor_si256(wanted, sign);
     const auto* const words = reinterpret_cast<const __m256i*>(&node);
-    std::uint32_t less = 0, equal = 0;
+    const __m256i no_header = _mm256_set_epi64x(-1, -1, -1, 0);
+    __m256i less[kFanout / 4], equal[kFanout / 4];
     for (unsigned i = 0; i < kFanout / 4; ++i) {
       const __m256i values = _mm256_load_si256(words + i);
-      const __m256i is_less = _mm256_cmpgt_epi64(signed_wanted, _mm256_xor_si256(values, sign));
-      const __m256i is_equal = _mm256_cmpeq_epi64(values, wanted);
-      less |= static_cast<std::uint32_t>(_mm256_movemask_pd(_mm256_castsi256_pd(is_less)))
-              << (4 * i);
-      equal |= static_cast<std::uint32_t>(_mm256_movemask_pd(_mm256_castsi256_pd(is_equal)))
-               << (4 * i);
+      less[i] = _mm256_cmpgt_epi64(signed_wanted, _mm256_xor_si256(values, sign));
+      equal[i] = _mm256_cmpeq_epi64(values, wanted);
     }
-    const std::uint32_t separators = separators_of(node);
-    return {static_cast<std::uint32_t>(std::popcount(less & separators)),
-            static_cast<std::uint32_t>(std::popcount(equal & separators))};
+    // What fills the node has all bits set, and is below nothing.
+    less[0] = _mm256_and_si256(less[0], no_header);
+    equal[0] = _mm256_and_si256(equal[0], no_header);
+    for (unsigned step = kFanout / 8; step != 0; step /= 2) {
+      for (unsigned i = 0; i < step; ++i) {
+        less[i] = _mm256_add_epi64(less[i], less[i + step]);
+        equal[i] = _mm256_add_epi64(equal[i], equal[i + step]);
+      }
+    }
+    const std::uint32_t less_count = negated_sum_avx2(less[0]);
+    if (_mm256_testz_si256(equal[0], equal[0]) != 0) [[likely]]
+      return {less_count, 0};
+    // Of what fills the node, and may be equal, none is a separator.
+    const std::uint32_t separators = node.child_count - 1U;
+    return {less_count, std::min(negated_sum_avx2(equal[0]), separators - less_count)};
+  }
+  __attribute__((target("avx2,popcnt"))) static inline std::uint32_t negated_sum_avx2(
+      __m256i lanes) noexcept {
+    const __m128i pair =
+        _mm_add_epi64(_mm256_castsi256_si128(lanes), _mm256_extracti128_si256(lanes, 1));
+    const __m128i sum = _mm_add_epi64(pair, _mm_unpackhi_epi64(pair, pair));
+    return static_cast<std::uint32_t>(-_mm_cvtsi128_si64(sum));
   }
   __attribute__((target("avx2,popcnt"), flatten)) static std::size_t avx2(
       const FenceTree& tree, std::string_view key, Descent descent) noexcept {
