@@ -13,6 +13,7 @@
 #include "lib/engine.hpp"
 #include "lib/engine_cursor.hpp"
 #include "lib/hooks.hpp"
+#include "lib/hot_keys.hpp"
 #include "lib/key_lookups.hpp"
 #include "lib/maintenance.hpp"
 #include "lib/operation_checks.hpp"
@@ -32,7 +33,8 @@ class ConcurrentIndex final : public Index {
         engine_(std::make_unique<Engine>(std::move(core))),
         core_(engine_->core()),
         background_(std::make_unique<Background>(core_)),
-        writer_(std::make_unique<ConcurrentWriter>(core_, *background_)) {
+        writer_(std::make_unique<ConcurrentWriter>(core_, *background_)),
+        hot_keys_(core_.options.tuning.hot_path_size) {
     background_->start();
   }
   ~ConcurrentIndex() override;
@@ -61,15 +63,19 @@ class ConcurrentIndex final : public Index {
   }
   bool get(std::string_view key, std::string& value, Sequence at) override {
     const Read read(*this);
+    const std::uint64_t hash = directory::hash64(key);
+    const std::uint64_t random = concurrent::thread_random();
+    if (at == segment::kSequenceMax && hot_keys_.possible())
+      return get_now(key, hash, value, random);
     std::string scratch;
-    const segment::FoundEntry found = find(key, at, scratch);
+    const segment::FoundEntry found = find(key, hash, at, scratch, random);
     if (found.found) value.assign(found.value);
     return found.found;
   }
   bool contains(std::string_view key, Sequence at) override {
     const Read read(*this);
     std::string scratch;
-    return find(key, at, scratch).found;
+    return find(key, directory::hash64(key), at, scratch, concurrent::thread_random()).found;
   }
   std::vector<std::optional<std::string>> multi_get(std::span<const std::string_view> keys,
                                                     Sequence at) override;
@@ -167,17 +173,22 @@ class ConcurrentIndex final : public Index {
     ConcurrentIndex& index_;
   };
 
-  // Requires: pinned, until the value has been copied.
-  [[nodiscard]] segment::FoundEntry find(std::string_view key, Sequence at, std::string& scratch) {
-    const std::uint64_t hash = directory::hash64(key);
-    segment::Segment& segment = core_.routes().find(key);
+  // Requires: pinned, until the value has been copied. `random`: of concurrent::thread_random().
+  [[nodiscard]] segment::FoundEntry find(std::string_view key, std::uint64_t hash, Sequence at,
+                                         std::string& scratch, std::uint64_t random) {
+    return find_in(core_.routes().find(key), key, hash, at, scratch, random);
+  }
+  [[nodiscard]] segment::FoundEntry find_in(segment::Segment& segment, std::string_view key,
+                                            std::uint64_t hash, Sequence at, std::string& scratch,
+                                            std::uint64_t random) {
     const segment::View& view = segment.view();
-    if (concurrent::thread_random() >> kReadSampleShift == 0) [[unlikely]]
+    if (random >> kReadSampleShift == 0) [[unlikely]]
       segment.note_read(static_cast<std::uint32_t>(view.runs.size() + view.frozen.size()));
     VARVE_HOOK("read.view_found");
     if (at == segment::kSequenceMax) at = core_.visible_sequence();
     return view.find(key, hash, at, scratch);
   }
+  bool get_now(std::string_view key, std::uint64_t hash, std::string& value, std::uint64_t random);
   template <typename Work>
   void job(const Work& work) {
     {
@@ -202,6 +213,7 @@ class ConcurrentIndex final : public Index {
   Core& core_;
   std::unique_ptr<Background> background_;
   std::unique_ptr<ConcurrentWriter> writer_;
+  HotKeys hot_keys_;
   std::mutex close_mutex_;  // One close() at a time.
   std::atomic<bool> open_ = true;
   std::atomic<bool> closing_ = false;
@@ -274,6 +286,30 @@ std::unique_ptr<detail::CursorCore> ConcurrentIndex::scan(const ScanOptions& opt
                                             true);
 }
 
+// A get of the present moment, by the hot path if that is on. The order of the first three loads is
+// what makes an entry valid: see HotKeys.
+bool ConcurrentIndex::get_now(std::string_view key, std::uint64_t hash, std::string& value,
+                              std::uint64_t random) {
+  const Sequence published = core_.visible_sequence();
+  segment::Segment& segment = core_.routes().find(key);
+  const Sequence last_write = segment.last_write();
+  const bool warm = hot_keys_.samples(random) && hot_keys_.regard(hash);
+  const bool on = hot_keys_.on();
+  HotKeys::Look look = HotKeys::Look::Miss;
+  if (on) {
+    look = hot_keys_.find(key, hash, last_write, value);
+    if (look == HotKeys::Look::Hit) return true;
+  }
+  std::string scratch;
+  const segment::FoundEntry found =
+      find_in(segment, key, hash, segment::kSequenceMax, scratch, random);
+  if (on && (warm || look == HotKeys::Look::Refresh)) {
+    hot_keys_.let_in(key, hash, found, published, last_write);
+  }
+  if (found.found) value.assign(found.value);
+  return found.found;
+}
+
 void ConcurrentIndex::compact(const CompactOptions& options) {
   const Call call(*this);
   MaintenanceProgress progress;
@@ -303,6 +339,7 @@ Statistics ConcurrentIndex::statistics() {
   figures.last_job_failure = background.last_failure;
   const auto epochs = core_.concurrency->domain.statistics();
   figures.retired_view_count = epochs.pending_count;
+  figures.hot_path = hot_keys_.statistics();
   figures.oldest_reader_microseconds = static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::microseconds>(epochs.oldest_pin_age).count());
   return figures;

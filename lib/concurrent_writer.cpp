@@ -201,6 +201,7 @@ void ConcurrentWriter::apply(const std::vector<Operation>& operations,
     for (std::size_t at = first_segments[i]; at < end; ++at) {
       segment::Segment& segment = *routes.at(at);
       if (!segment.view().has_memory() && segment.view().runs.empty()) continue;
+      segment.note_write(own);
       core_.publish_locked(segment, [&](segment::View& view) {
         view.range_tombstones.push_back(
             {std::string(operation.key), std::string(operation.value), own});

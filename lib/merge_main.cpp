@@ -262,6 +262,10 @@ std::vector<SegmentPtr> install_children(Core& core, std::size_t position,
                                   i + 1 < children.size() ? children[i + 1].record.fence : upper,
                                   leftover, version_min, expected_count));
   }
+  // A write that was to a parent may concern any child.
+  Sequence last_write = 0;
+  for (const Part& part : parts) last_write = std::max(last_write, part.segment->last_write());
+  for (const SegmentPtr& segment : segments) segment->note_write(last_write);
   replace_routes(core, position, parts.size(), segments);
   // Whoever still reads the old segment optimistically must learn that it is history.
   for (const Part& part : parts) part.segment->retire();

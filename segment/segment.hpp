@@ -69,10 +69,20 @@ class Segment {
     read_cost_.store(read_cost() - read_cost() / 8, std::memory_order_relaxed);
   }
 
+  // The sequence of the last write, of a key or of a range, that may be in here. Whoever sees a
+  // write finds it here already: it moves before the write becomes visible.
+  [[nodiscard]] Sequence last_write() const noexcept {
+    return last_write_.load(std::memory_order_acquire);
+  }
+  void note_write(Sequence sequence) noexcept {  // Requires: ascending.
+    last_write_.store(sequence, std::memory_order_release);
+  }
+
   // Adds a version of a key to the active delta.
   void insert(std::string_view key, std::uint64_t hash, Kind kind, std::string_view value,
               Sequence sequence, bool keep_older) {
     version_.bump();
+    note_write(sequence);
     view().active->insert(key, hash, kind, value, sequence, keep_older);
   }
   // Publishes `next` (taking over the caller's reference) and hands back the retired view, whose
@@ -93,6 +103,7 @@ class Segment {
   const std::string lower_;
   const std::string upper_;
   VersionController version_;
+  std::atomic<Sequence> last_write_ = 0;
   std::atomic<bool> retired_ = false;
   WriterMutex writer_mutex_;
   std::atomic<std::uint64_t> read_cost_ = 0;

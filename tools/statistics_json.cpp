@@ -137,6 +137,16 @@ ordered_json statistics_json(const Statistics& figures, bool with_segments) {
                      {"negative_count", figures.filters.negative_count},
                      {"false_positive_count", figures.filters.false_positive_count},
                      {"false_positive_rate", figures.filters.false_positive_rate()}};
+  const varve::HotKeyStatistics& hot_path = figures.hot_path;
+  json["hot_path"] = {{"on", hot_path.on},
+                      {"hit_count", hot_path.hit_count},
+                      {"miss_count", hot_path.miss_count},
+                      {"stale_count", hot_path.stale_count},
+                      {"hit_rate", hot_path.hit_rate()},
+                      {"entry_count", hot_path.entry_count},
+                      {"memory_size", hot_path.memory_size},
+                      {"switched_on_count", hot_path.switched_on_count},
+                      {"switched_off_count", hot_path.switched_off_count}};
   json["since_open"] = since_open_json(figures);
   json["operations"] = operations_json(figures.operations);
   if (!figures.locks.classes.empty()) json["locks"] = locks_json(figures.locks);

@@ -69,6 +69,10 @@ struct Tuning {
   // Access::Concurrent: the part of their time in which these threads work on a job, as long as no
   // writer has to wait for them. At once. [0.05, 1]
   double maintenance_share = 1;
+  // Access::Concurrent: bytes for the values of the keys that are read most, which then answer
+  // before the segments are asked (the hot path). Used only while it pays: see Statistics. 0: none.
+  // At open. [0, 1 GiB]
+  std::size_t hot_path_size = std::size_t{4} << 20;
 };
 
 struct Options {

@@ -131,6 +131,24 @@ struct FilterStatistics {
   }
 };
 
+// The hot path of Access::Concurrent (Tuning::hot_path_size): whether it is on, and what it is
+// worth. Counts are of single gets of the present moment, since open.
+struct HotKeyStatistics {
+  bool on = false;                // Now.
+  std::uint64_t hit_count = 0;    // Answered by it.
+  std::uint64_t miss_count = 0;   // Not in it.
+  std::uint64_t stale_count = 0;  // In it, but the segment had been written to since.
+  std::uint64_t entry_count = 0;  // Now.
+  std::uint64_t memory_size = 0;  // Bytes, now; those that wait for readers included.
+  std::uint64_t switched_on_count = 0, switched_off_count = 0;
+
+  // Of the gets while it was on, the share that it answered. 0: none yet.
+  [[nodiscard]] double hit_rate() const noexcept {
+    const std::uint64_t count = hit_count + miss_count + stale_count;
+    return count == 0 ? 0.0 : static_cast<double>(hit_count) / static_cast<double>(count);
+  }
+};
+
 // All figures of an index. "since open" figures start at 0 at every open. Taken beside other
 // threads, each figure is one that was true during the call; they need not belong together.
 struct Statistics {
@@ -146,6 +164,7 @@ struct Statistics {
   CompactionStatistics compaction;
   LogStatistics log;
   FilterStatistics filters;
+  HotKeyStatistics hot_path;
   LockReport locks;  // As SegmentIndex::lock_report(): empty unless Options::lock_health.enabled.
 
   // Since open. Keys that were put, erased (a range counts as one) and asked for, in single calls

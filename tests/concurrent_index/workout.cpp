@@ -13,6 +13,7 @@
 #include "tests/concurrent_index/workout_thread.hpp"
 #include "tests/support/atomicity.hpp"
 #include "tests/support/call_history.hpp"
+#include "tests/support/eager_hot_path.hpp"
 #include "tests/support/tiny_options.hpp"
 #include "varve/check.hpp"
 #include "varve/segment_index.hpp"
@@ -46,6 +47,7 @@ class Workout {
     if (report_.problem.empty()) report_.problem = problem;
   }
   void work() {
+    const EagerHotPath eager(options_.seed % 2 == 0);
     SegmentIndex index = SegmentIndex::create(options_.directory, index_options_);
     std::vector<std::unique_ptr<WorkoutThread>> workers;
     for (std::uint32_t i = 0; i < options_.thread_count; ++i) {

@@ -11,6 +11,7 @@
 #include "directory/simulated_file_system.hpp"
 #include "lib/segment_index_access.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/eager_hot_path.hpp"
 #include "tests/support/model.hpp"
 #include "tests/support/temporary_directory.hpp"
 #include "tests/support/tiny_options.hpp"
@@ -343,6 +344,7 @@ TEST_CASE("an index answers as a map does, whatever is done to it", "[lib][model
   options.access = static_cast<Access>(seed % 3);
   options.reads = seed % 3 == 0 ? Reads::Buffered : Reads::Mapped;
   if (seed == 4) options.tuning.filter_bits_per_key = 0;
+  const EagerHotPath eager;
   Run run(Medium::Memory, shape, seed, options);
   for (int i = 0; i < 4000; ++i) {
     CAPTURE(i);
@@ -358,6 +360,7 @@ TEST_CASE("an index answers as a map does after its process was killed", "[lib][
   CAPTURE(shape_name(shape), seed);
   Options options = tiny_options();
   options.reads = seed % 2 == 0 ? Reads::Buffered : Reads::Mapped;
+  const EagerHotPath eager(seed % 2 == 0);
   Run run(Medium::Simulated, shape, seed, options);
   for (int i = 0; i < 2500; ++i) {
     CAPTURE(i);
