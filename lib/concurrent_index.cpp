@@ -14,6 +14,7 @@
 #include "lib/engine_cursor.hpp"
 #include "lib/hooks.hpp"
 #include "lib/hot_keys.hpp"
+#include "lib/index_statistics.hpp"
 #include "lib/key_lookups.hpp"
 #include "lib/maintenance.hpp"
 #include "lib/operation_checks.hpp"
@@ -337,8 +338,10 @@ Statistics ConcurrentIndex::statistics() {
   figures.stalled_microseconds_max = background.stalled_nanoseconds_max / 1000;
   figures.failed_job_count = background.failed_job_count;
   figures.last_job_failure = background.last_failure;
-  const auto epochs = core_.concurrency->domain.statistics();
+  const auto epochs = core_.concurrency->domain.statistics(reader_age_limit(core_.options));
   figures.retired_view_count = epochs.pending_count;
+  figures.oldest_reader_thread_id = epochs.oldest_pin_thread_id;
+  figures.aged_reader_count += epochs.aged_pin_count;
   figures.hot_path = hot_keys_.statistics();
   figures.oldest_reader_microseconds = static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::microseconds>(epochs.oldest_pin_age).count());

@@ -131,6 +131,10 @@ Statistics collect_statistics(const Core& core) {
   figures.last_sequence = core.last_sequence();
   figures.manifest_bytes_written = core.catalog.bytes_written();
   figures.live_snapshot_count = core.snapshots.count();
+  const Snapshots::Ages ages = core.snapshots.ages(reader_age_limit(core.options));
+  figures.oldest_snapshot_microseconds = static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(ages.oldest).count());
+  figures.aged_reader_count = ages.aged_count;
   add_segments(core, figures);
   add_counters(core.counters, figures);
   add_log(core, figures);

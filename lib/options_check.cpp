@@ -62,6 +62,8 @@ constexpr std::size_t kKiB = 1024, kMiB = 1024 * kKiB, kGiB = 1024 * kMiB;
 void check_options(const Options& options) {
   check_range<std::size_t>("memory_budget", options.memory_budget, 256 * kKiB, 1024 * kGiB);
   check_range<std::int64_t>("sync_interval (ms)", options.sync_interval.count(), 0, 86'400'000);
+  check_range<std::int64_t>("reader_age_limit (ms)", options.reader_age_limit.count(), 0,
+                            86'400'000);
   check_range<std::int64_t>("lock_wait (ms)", options.lock_wait.count(), 0, 86'400'000);
   check_range<std::size_t>("key_codec (bytes)", options.key_codec.size(), 0, 255);
   check_range<std::size_t>("value_codec (bytes)", options.value_codec.size(), 0, 255);

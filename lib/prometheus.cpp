@@ -183,6 +183,10 @@ constexpr Metric<Statistics> kMemoryMetrics[] = {
      [](const auto& f) { return Number(seconds_of_microseconds(f.oldest_reader_microseconds)); }},
     {"live_snapshots", kGauge, "Snapshots and snapshot scans.",
      [](const auto& f) { return Number(f.live_snapshot_count); }},
+    {"oldest_snapshot_seconds", kGauge, "How long the oldest of them has been there.",
+     [](const auto& f) { return Number(seconds_of_microseconds(f.oldest_snapshot_microseconds)); }},
+    {"aged_readers", kGauge, "Reads, snapshots and snapshot scans beyond the age limit.",
+     [](const auto& f) { return Number(f.aged_reader_count); }},
 };
 
 constexpr Metric<Statistics> kFileMetrics[] = {

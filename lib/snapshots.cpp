@@ -13,6 +13,14 @@ namespace varve::internal {
 
 using segment::Sequence;
 
+namespace {
+
+std::int64_t now() noexcept {
+  return std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+}  // namespace
+
 Snapshots::~Snapshots() {
   Block* block = first_.next.load(std::memory_order_relaxed);
   while (block != nullptr) delete std::exchange(block, block->next.load(std::memory_order_relaxed));
@@ -20,14 +28,15 @@ Snapshots::~Snapshots() {
 
 // A free slot, now pending. Threads begin to look at different places, so that they seldom want the
 // same one; blocks are never taken back, so that nobody needs to know who is in them.
-std::atomic<std::uint64_t>& Snapshots::claim() {
+Snapshots::Slot& Snapshots::claim() {
   const std::size_t start = std::hash<std::thread::id>()(std::this_thread::get_id()) % kBlockSize;
   for (Block* block = &first_;;) {
     for (std::size_t i = 0; i < kBlockSize; ++i) {
-      std::atomic<std::uint64_t>& slot = block->slots[(start + i) % kBlockSize];
+      Slot& slot = block->slots[(start + i) % kBlockSize];
       std::uint64_t expected = kFree;
-      if (slot.load(std::memory_order_relaxed) == kFree &&
-          slot.compare_exchange_strong(expected, kPending, std::memory_order_seq_cst)) {
+      if (slot.held.load(std::memory_order_relaxed) == kFree &&
+          slot.held.compare_exchange_strong(expected, kPending, std::memory_order_seq_cst)) {
+        slot.since.store(now(), std::memory_order_relaxed);
         count_.fetch_add(1, std::memory_order_relaxed);
         return slot;
       }
@@ -44,22 +53,23 @@ std::atomic<std::uint64_t>& Snapshots::claim() {
 }
 
 Sequence Snapshots::take(const PublishedSequence& source) {
-  std::atomic<std::uint64_t>& slot = claim();
+  Slot& slot = claim();
   const Sequence sequence = source.published();
-  slot.store(sequence + kBias, std::memory_order_release);
+  slot.held.store(sequence + kBias, std::memory_order_release);
   return sequence;
 }
 
 void Snapshots::add(Sequence sequence) {
-  claim().store(sequence + kBias, std::memory_order_release);
+  claim().held.store(sequence + kBias, std::memory_order_release);
 }
 
 void Snapshots::remove(Sequence sequence) noexcept {
   bool removed = false;
-  for_each([&](std::atomic<std::uint64_t>& slot) {
+  for_each([&](Slot& slot) {
     std::uint64_t expected = sequence + kBias;
-    removed = removed || (slot.load(std::memory_order_relaxed) == expected &&
-                          slot.compare_exchange_strong(expected, kFree, std::memory_order_acq_rel));
+    removed =
+        removed || (slot.held.load(std::memory_order_relaxed) == expected &&
+                    slot.held.compare_exchange_strong(expected, kFree, std::memory_order_acq_rel));
   });
   VARVE_CHECK(removed);
   count_.fetch_sub(1, std::memory_order_relaxed);
@@ -70,8 +80,8 @@ void Snapshots::for_each(const Visit& visit) const {
   for (const Block* block = &first_; block != nullptr;
        block = block->next.load(std::memory_order_acquire)) {
     for (const auto& slot : block->slots) {
-      visit(const_cast<std::atomic<std::uint64_t>&>(slot));  // Slots are not part of the state
-    }                                                        // that const protects.
+      visit(const_cast<Slot&>(slot));  // Slots are not part of the state that const protects.
+    }
   }
 }
 
@@ -79,8 +89,8 @@ Sequence Snapshots::newest() const noexcept {
   if (count() == 0) [[likely]]
     return 0;
   Sequence newest = 0;
-  for_each([&](const std::atomic<std::uint64_t>& slot) {
-    const std::uint64_t held = slot.load(std::memory_order_acquire);
+  for_each([&](const Slot& slot) {
+    const std::uint64_t held = slot.held.load(std::memory_order_acquire);
     if (held >= kBias) newest = std::max<Sequence>(newest, held - kBias);
   });
   return newest;
@@ -88,17 +98,30 @@ Sequence Snapshots::newest() const noexcept {
 
 std::vector<Sequence> Snapshots::live() const {
   std::vector<Sequence> sequences;
-  for_each([&](const std::atomic<std::uint64_t>& slot) {
-    std::uint64_t held = slot.load(std::memory_order_seq_cst);
+  for_each([&](const Slot& slot) {
+    std::uint64_t held = slot.held.load(std::memory_order_seq_cst);
     while (held == kPending) {
       std::this_thread::yield();
-      held = slot.load(std::memory_order_seq_cst);
+      held = slot.held.load(std::memory_order_seq_cst);
     }
     if (held != kFree) sequences.push_back(held - kBias);
   });
   std::sort(sequences.begin(), sequences.end());
   sequences.erase(std::unique(sequences.begin(), sequences.end()), sequences.end());
   return sequences;
+}
+
+Snapshots::Ages Snapshots::ages(std::chrono::nanoseconds limit) const noexcept {
+  Ages ages;
+  if (count() == 0) return ages;
+  const std::int64_t present = now();
+  for_each([&](const Slot& slot) {
+    if (slot.held.load(std::memory_order_acquire) < kBias) return;
+    const std::chrono::nanoseconds age(present - slot.since.load(std::memory_order_relaxed));
+    ages.oldest = std::max(ages.oldest, age);
+    if (age > limit) ++ages.aged_count;
+  });
+  return ages;
 }
 
 }  // namespace varve::internal

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -45,16 +46,26 @@ class Snapshots {
   [[nodiscard]] std::uint32_t count() const noexcept {
     return count_.load(std::memory_order_relaxed);
   }
+  // How long they have been there.
+  struct Ages {
+    std::chrono::nanoseconds oldest{0};
+    std::uint32_t aged_count = 0;  // Older than the limit.
+  };
+  [[nodiscard]] Ages ages(std::chrono::nanoseconds limit) const noexcept;
 
  private:
   // What a slot holds: nothing, a reader that is about to store its sequence, or a sequence + 2.
   static constexpr std::uint64_t kFree = 0, kPending = 1, kBias = 2;
+  struct Slot {
+    std::atomic<std::uint64_t> held = kFree;
+    std::atomic<std::int64_t> since = 0;  // Nanoseconds of the steady clock; for figures only.
+  };
   static constexpr std::size_t kBlockSize = 62;
   struct Block {
-    std::array<std::atomic<std::uint64_t>, kBlockSize> slots{};
+    std::array<Slot, kBlockSize> slots{};
     std::atomic<Block*> next = nullptr;
   };
-  [[nodiscard]] std::atomic<std::uint64_t>& claim();
+  [[nodiscard]] Slot& claim();
   template <typename Visit>
   void for_each(const Visit& visit) const;
 

@@ -305,7 +305,7 @@ void EpochDomain::heavy_fence() noexcept {
   }
 }
 
-EpochDomain::Statistics EpochDomain::statistics() const noexcept {
+EpochDomain::Statistics EpochDomain::statistics(std::chrono::nanoseconds age_limit) const noexcept {
   Statistics result;
   // Freed before retired: the difference is never negative.
   result.freed_count = freed_count_.load(std::memory_order_acquire);
@@ -320,6 +320,7 @@ EpochDomain::Statistics EpochDomain::statistics() const noexcept {
     ++result.pinned_thread_count;
     if (slot->observed_epoch.load(std::memory_order_relaxed) != epoch) continue;
     const std::chrono::nanoseconds age{time - slot->observed_since.load(std::memory_order_relaxed)};
+    if (age > age_limit) ++result.aged_pin_count;
     if (age <= result.oldest_pin_age) continue;
     result.oldest_pin_age = age;
     result.oldest_pin_thread_id = slot->thread_id.load(std::memory_order_relaxed);

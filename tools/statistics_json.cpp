@@ -120,6 +120,8 @@ ordered_json statistics_json(const Statistics& figures, bool with_segments) {
                        {"disk_size", figures.disk_size},
                        {"log_disk_size", figures.log_disk_size},
                        {"live_snapshot_count", figures.live_snapshot_count},
+                       {"oldest_snapshot_microseconds", figures.oldest_snapshot_microseconds},
+                       {"aged_reader_count", figures.aged_reader_count},
                        {"read_amplification", runs.read_amplification()},
                        {"space_amplification", runs.space_amplification()},
                        {"write_amplification", figures.write_amplification()},

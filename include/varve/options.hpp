@@ -85,6 +85,9 @@ struct Options {
   Reads reads = Reads::Mapped;
   CloseMode close = CloseMode::CancelJobs;
   LockHealthOptions lock_health;  // Of the locks of Access::Concurrent: see lock_report().
+  // Reads, snapshots and snapshot scans that last longer are counted in the statistics: they keep
+  // memory, and entries that merges would drop. 0: none are. [0, 1 day]
+  std::chrono::milliseconds reader_age_limit{60'000};
   bool create_if_missing = true;  // open() of an absent index creates it; false: NotFound.
   bool read_only = false;         // Shared lock; writes throw ReadOnly; nothing on disk changes.
   std::chrono::milliseconds lock_wait = kOpenWaitDefault;  // For the directory lock.

@@ -192,15 +192,19 @@ struct Statistics {
   std::uint64_t failed_job_count = 0;
   std::string last_job_failure;                  // Empty: the last background job succeeded.
   std::uint64_t retired_view_count = 0;          // Views that readers may still be in, now.
-  std::uint64_t oldest_reader_microseconds = 0;  // How long one read has been keeping them, now.
+  std::uint64_t oldest_reader_microseconds = 0;  // How long one read has been keeping them, now,
+  std::uint64_t oldest_reader_thread_id = 0;     // and on which thread (gettid). 0: none does.
 
   // Now, in bytes but for the last.
-  std::uint64_t memory_size = 0;        // Deltas; Options::memory_budget bounds it.
-  std::uint64_t memory_budget = 0;      // Options::memory_budget.
-  std::uint64_t table_memory_size = 0;  // Sparse indexes and filters held in memory.
-  std::uint64_t disk_size = 0;          // All files of the index, logs included.
-  std::uint64_t log_disk_size = 0;      // Of these, log files (preallocated).
-  std::uint32_t live_snapshot_count = 0;
+  std::uint64_t memory_size = 0;                   // Deltas; Options::memory_budget bounds it.
+  std::uint64_t memory_budget = 0;                 // Options::memory_budget.
+  std::uint64_t table_memory_size = 0;             // Sparse indexes and filters held in memory.
+  std::uint64_t disk_size = 0;                     // All files of the index, logs included.
+  std::uint64_t log_disk_size = 0;                 // Of these, log files (preallocated).
+  std::uint32_t live_snapshot_count = 0;           // Snapshots and snapshot scans, now.
+  std::uint64_t oldest_snapshot_microseconds = 0;  // How long the oldest of them has been there.
+  // Of these, and of reads in progress, those beyond Options::reader_age_limit, now.
+  std::uint64_t aged_reader_count = 0;
 
   // (log + runs + manifest) / user bytes since open; 0 before the first write.
   [[nodiscard]] double write_amplification() const noexcept {

@@ -271,6 +271,9 @@ TEST_CASE("the age of the oldest pin and its thread are known", "[concurrent][ep
   CHECK(domain.collect() == 0);
   const auto second = domain.statistics();
   CHECK(second.oldest_pin_age >= first.oldest_pin_age);
+  CHECK(second.aged_pin_count == 0);
+  CHECK(domain.statistics(std::chrono::nanoseconds(0)).aged_pin_count == 2);
+  CHECK(domain.statistics(std::chrono::hours(1)).aged_pin_count == 0);
   other.release();
   const auto third = domain.statistics();
   CHECK(third.pinned_thread_count == 1);

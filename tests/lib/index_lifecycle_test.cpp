@@ -183,6 +183,8 @@ TEST_CASE("every option is checked at both ends", "[lib][lifecycle]") {
       {"memory_budget", [](Options& o) { o.memory_budget = 1024 * kGiB + 1; }, false},
       {"sync_interval", [](Options& o) { o.sync_interval = -1ms; }, false},
       {"lock_wait", [](Options& o) { o.lock_wait = -1ms; }, false},
+      {"reader_age_limit", [](Options& o) { o.reader_age_limit = -1ms; }, false},
+      {"reader_age_limit", [](Options& o) { o.reader_age_limit = 86'400'001ms; }, false},
       {"key_codec", [](Options& o) { o.key_codec = std::string(255, 'c'); }, true},
       {"key_codec", [](Options& o) { o.key_codec = std::string(256, 'c'); }, false},
       {"value_codec", [](Options& o) { o.value_codec = std::string(256, 'c'); }, false},
@@ -353,6 +355,30 @@ TEST_CASE("compaction reports its progress and can be cancelled from there", "[l
   CHECK(error_of([&] {
           index.compact({.from = {}, .to = {}, .progress = {}, .cancel = &before});
         }) == ErrorCode::Cancelled);
+}
+
+TEST_CASE("snapshots and scans that are older than the limit are counted", "[lib][lifecycle]") {
+  const auto access = GENERATE(Access::Bare, Access::Synchronized, Access::Concurrent);
+  Options options = tiny_options();
+  options.access = access;
+  options.reader_age_limit = GENERATE(0ms, 1ms, 86'400'000ms);
+  CAPTURE(static_cast<int>(access), options.reader_age_limit.count());
+  SegmentIndex index = SegmentIndex::open_in_memory(options);
+  index.put("k", "v");
+  CHECK(index.statistics().oldest_snapshot_microseconds == 0);
+  {
+    const Snapshot snapshot = index.snapshot();
+    const Cursor cursor = index.scan();
+    const auto begin = std::chrono::steady_clock::now();
+    while (std::chrono::steady_clock::now() - begin < 3ms) {
+    }
+    const Statistics figures = index.statistics();
+    CHECK(figures.live_snapshot_count == 2);
+    CHECK(figures.oldest_snapshot_microseconds >= 3000);
+    CHECK(figures.aged_reader_count == (options.reader_age_limit == 1ms ? 2 : 0));
+  }
+  CHECK(index.statistics().oldest_snapshot_microseconds == 0);
+  CHECK(index.statistics().aged_reader_count == 0);
 }
 
 TEST_CASE("statistics tell what was done and what is there", "[lib][lifecycle]") {

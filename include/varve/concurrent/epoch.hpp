@@ -190,8 +190,10 @@ class VARVE_EXPORT EpochDomain {
     // How long collect(), of any domain, has been seeing the same pin; 0: none, or not looked yet.
     std::chrono::nanoseconds oldest_pin_age{0};
     std::uint64_t oldest_pin_thread_id = 0;  // The system's number (gettid) of its thread.
+    std::uint64_t aged_pin_count = 0;        // Those seen for longer than `age_limit`.
   };
-  [[nodiscard]] Statistics statistics() const noexcept;
+  [[nodiscard]] Statistics statistics(
+      std::chrono::nanoseconds age_limit = std::chrono::nanoseconds::max()) const noexcept;
 
  private:
   [[nodiscard]] bool forked() const noexcept;
