@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "directory/check.hpp"
+#include "directory/mapping.hpp"
 
 namespace varve::directory {
 namespace {
@@ -14,34 +15,42 @@ class MappedLogFile final : public LogFile {
  public:
   MappedLogFile(std::string name, std::unique_ptr<File> file,
                 std::unique_ptr<WritableMapping> mapping)
-      : name_(std::move(name)), file_(std::move(file)), mapping_(std::move(mapping)) {
-    populate_beyond(0);
-  }
+      : name_(std::move(name)), file_(std::move(file)), mapping_(std::move(mapping)) {}
   [[nodiscard]] const std::string& name() const noexcept override { return name_; }
   [[nodiscard]] std::size_t capacity() const noexcept override { return mapping_->size(); }
   [[nodiscard]] char* data() noexcept override { return mapping_->data(); }
   void publish(std::size_t from, std::size_t to) override {
     VARVE_CHECK(from <= to && to <= capacity());
     published_.store(to, std::memory_order_release);
-    if (to + kLogPopulateAhead > populated_.load(std::memory_order_relaxed)) populate_beyond(to);
+    if (to + kLogPopulateAhead > populated_.load(std::memory_order_relaxed)) {
+      populate_beyond(to);
+      const std::size_t whole = to / kHugePageSize * kHugePageSize;
+      if (whole > let_go_.load(std::memory_order_relaxed)) let_go(whole);
+    }
   }
   void write(std::size_t from, std::string_view bytes) override {
     VARVE_CHECK(from <= capacity() && bytes.size() <= capacity() - from);
     file_->write(from, bytes);
   }
   void sync() override {
-    const std::size_t to = published_.load(std::memory_order_acquire);
-    if (to >= let_go_ + kLetGoSize) {
-      mapping_->let_go(let_go_, to);
-      let_go_ = to - to % kLetGoSize;
+    if (populated_.load(std::memory_order_relaxed) > let_go_.load(std::memory_order_relaxed)) {
+      // The pages ahead as well: they are dirty, and often one large piece with those behind.
+      let_go(capacity());
+      populated_.store(published_.load(std::memory_order_acquire), std::memory_order_relaxed);
     }
     file_->sync();
   }
 
  private:
-  // Less is not worth a system call.
-  static constexpr std::size_t kLetGoSize = std::size_t{256} << 10;
-
+  // What is written is not touched again. Left in the address space, each of its pages would
+  // interrupt every processor that the process runs on when the kernel writes it back. Whole huge
+  // pages: a part of one would be cut into small ones first. What is touched nevertheless comes
+  // back by a page fault.
+  void let_go(std::size_t end) noexcept {
+    const std::size_t written = published_.load(std::memory_order_relaxed);
+    const std::size_t next = std::min(end, written) / kHugePageSize * kHugePageSize;
+    mapping_->let_go(let_go_.exchange(next, std::memory_order_relaxed), end);
+  }
   // Two threads may both come here; then one range is readied twice, or one not at all.
   void populate_beyond(std::size_t position) noexcept {
     const std::size_t populated = populated_.load(std::memory_order_relaxed);
@@ -57,7 +66,7 @@ class MappedLogFile final : public LogFile {
   const std::unique_ptr<WritableMapping> mapping_;
   std::atomic<std::size_t> populated_ = 0;
   std::atomic<std::size_t> published_ = 0;
-  std::size_t let_go_ = 0;  // sync()'s alone.
+  std::atomic<std::size_t> let_go_ = 0;
 };
 
 class BufferedLogFile final : public LogFile {

@@ -12,8 +12,8 @@ namespace varve::directory {
 // How far ahead of the newest record the pages of a mapped log are readied, and by how much at a
 // time: enough that no append takes a page fault, little enough that a sync writes few pages which
 // hold nothing yet. Those that are written to by write() are not.
-inline constexpr std::size_t kLogPopulateAhead = std::size_t{256} << 10;
-inline constexpr std::size_t kLogPopulateSize = std::size_t{1} << 20;
+inline constexpr std::size_t kLogPopulateAhead = std::size_t{64} << 10;
+inline constexpr std::size_t kLogPopulateSize = std::size_t{128} << 10;
 
 // A log in `file`, all of whose blocks are allocated: stored into through a mapping, or, where the
 // file cannot be mapped, kept in memory and written by publish(). Errors: Io, OutOfMemory.
