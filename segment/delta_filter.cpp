@@ -12,7 +12,7 @@ namespace {
 // thin, as its bits are copied.
 constexpr std::uint64_t kFirstSize = 128;  // Words.
 constexpr std::uint64_t kFirstKeysPerWord = 1;
-constexpr std::uint64_t kKeysPerWord = 4;
+constexpr std::uint64_t kKeysPerWord = 8;
 constexpr std::uint64_t kGrowth = 4;
 constexpr std::uint64_t kSizeMax = std::uint64_t{1} << 27;  // 1 GiB.
 

@@ -14,13 +14,13 @@ namespace varve::segment::delta_detail {
 //
 // It grows by laying copies of itself side by side, as a key's word is chosen by the low bits of
 // its place: no key is hashed again, and what was there before is as dense in the copies as it was.
-// At up to 4 keys a word and one growth that is 1 % false positives, 3 % after one more. A table's
-// first growth goes straight to the size for the keys that its owner expects.
+// At 4 to 8 keys a word and one growth that is 1 to 4 % false positives; more where the table grows
+// often. Its first growth goes straight to the size for the keys that its owner expects.
 //
 // Thread-safety: add() by one writer at a time; may_contain() and prefetch() by any number of
 // readers beside it. A reader to whom the writer has published a key (by anything that it acquires
 // before it asks) is never told that the key is not there.
-// Memory: of the arena, where outgrown tables stay: 2 to 8 bytes a key together.
+// Memory: of the arena, where outgrown tables stay: 1 to 5 bytes a key together.
 class DeltaFilter {
  public:
   [[nodiscard]] bool may_contain(std::uint64_t hash) const noexcept {

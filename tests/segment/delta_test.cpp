@@ -292,7 +292,7 @@ TEST_CASE("ascending and descending keys fill their leaves", "[segment][delta][m
       const std::string key = make_key(shape, i, random);
       delta.insert(key, directory::hash64(key), Kind::Value, "0123456789abcdef", i + 1, false);
     }
-    CHECK(delta.memory_size() - delta.data_size() < 31 * kCount);
+    CHECK(delta.memory_size() - delta.data_size() < 30 * kCount);
   }
 }
 
