@@ -24,8 +24,7 @@ class MappedLogFile final : public LogFile {
     published_.store(to, std::memory_order_release);
     if (to + kLogPopulateAhead > populated_.load(std::memory_order_relaxed)) {
       populate_beyond(to);
-      const std::size_t whole = to / kHugePageSize * kHugePageSize;
-      if (whole > let_go_.load(std::memory_order_relaxed)) let_go(whole);
+      let_go_behind(to, kHugePageSize);
     }
   }
   void write(std::size_t from, std::string_view bytes) override {
@@ -33,23 +32,25 @@ class MappedLogFile final : public LogFile {
     file_->write(from, bytes);
   }
   void sync() override {
-    if (populated_.load(std::memory_order_relaxed) > let_go_.load(std::memory_order_relaxed)) {
-      // The pages ahead as well: they are dirty, and often one large piece with those behind.
-      let_go(capacity());
-      populated_.store(published_.load(std::memory_order_acquire), std::memory_order_relaxed);
-    }
+    let_go_behind(published_.load(std::memory_order_acquire), kSmallUnit);
     file_->sync();
   }
 
  private:
+  // What a sync lets go of: multiples of any system's pages.
+  static constexpr std::size_t kSmallUnit = std::size_t{64} << 10;
+
   // What is written is not touched again. Left in the address space, each of its pages would
-  // interrupt every processor that the process runs on when the kernel writes it back. Whole huge
-  // pages: a part of one would be cut into small ones first. What is touched nevertheless comes
-  // back by a page fault.
-  void let_go(std::size_t end) noexcept {
-    const std::size_t written = published_.load(std::memory_order_relaxed);
-    const std::size_t next = std::min(end, written) / kHugePageSize * kHugePageSize;
-    mapping_->let_go(let_go_.exchange(next, std::memory_order_relaxed), end);
+  // interrupt every processor that the process runs on when the kernel writes it back. In whole
+  // huge pages, unless they are about to be written back: a part of one would be cut into small
+  // ones first. Never a page that an append may be storing to: kernels before 6.2 could forget that
+  // it is dirty.
+  void let_go_behind(std::size_t position, std::size_t unit) noexcept {
+    const std::size_t whole = position / unit * unit;
+    std::size_t from = let_go_.load(std::memory_order_relaxed);
+    if (whole > from && let_go_.compare_exchange_strong(from, whole, std::memory_order_relaxed)) {
+      mapping_->let_go(from, whole);
+    }
   }
   // Two threads may both come here; then one range is readied twice, or one not at all.
   void populate_beyond(std::size_t position) noexcept {
