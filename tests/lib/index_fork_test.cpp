@@ -11,6 +11,7 @@
 #include "tests/support/model.hpp"
 #include "tests/support/temporary_directory.hpp"
 #include "tests/support/tiny_options.hpp"
+#include "varve/concurrent/epoch.hpp"
 #include "varve/segment_index.hpp"
 
 namespace varve::test {
@@ -55,6 +56,8 @@ TEST_CASE("a forked child has an index of its own while its parent's threads are
           "[lib][lifecycle][fork]") {
   const auto access = GENERATE(Access::Bare, Access::Synchronized, Access::Concurrent);
   CAPTURE(static_cast<int>(access));
+  // ThreadSanitizer lets no thread start in a child whose parent had several.
+  if (VARVE_THREAD_SANITIZER && access == Access::Concurrent) return;
   TemporaryDirectory temporary;
   Options options = tiny_options();
   options.access = access;
