@@ -87,7 +87,7 @@ class HotKeys {
   struct alignas(64) Set {
     Slot slots[kSetSize];
   };
-  enum Count : std::size_t { kHits, kMisses, kStale, kCountCount };
+  static constexpr std::size_t kHits = 0, kMisses = 1, kStale = 2, kCountCount = 3;
 
   [[nodiscard]] Set& set_of(std::uint64_t hash) const noexcept {
     return sets_[(hash >> 32) & set_mask_];

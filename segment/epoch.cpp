@@ -144,7 +144,7 @@ void keep_own_slot_alone() noexcept {
 }
 
 // While the library is loaded, so that no fork can come in between.
-const int fork_handler_error = ::pthread_atfork(nullptr, nullptr, keep_own_slot_alone);
+const int kForkHandlerError = ::pthread_atfork(nullptr, nullptr, keep_own_slot_alone);
 
 }  // namespace
 
@@ -179,7 +179,7 @@ constexpr std::uint64_t kRetirementsPerCollection = 64;
 }  // namespace
 
 EpochDomain::EpochDomain() noexcept : process_number_(directory::process_number()) {
-  VARVE_CHECK(internal::fork_handler_error == 0);
+  VARVE_CHECK(internal::kForkHandlerError == 0);
 }
 
 // Handles throw in a child of fork(). What is destroyed there nevertheless was left by its parent's

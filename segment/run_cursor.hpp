@@ -92,10 +92,10 @@ class RunCursor final : public EntrySource {
   std::size_t block_index_ = kNoBlock;  // Whose block_ is.
   std::size_t index_ = 0;               // In the block.
   const char* next_ = nullptr;          // The entry after index_; after aim() that at index_.
-  char* key_ = inline_key_.data();      // The prefix, and room for a short rest at least.
+  std::array<char, 128> inline_key_;
+  char* key_ = inline_key_.data();  // The prefix, and room for a short rest at least.
   std::size_t key_capacity_ = sizeof inline_key_;
   std::size_t prefix_size_ = 0;
-  std::array<char, 128> inline_key_;
   std::unique_ptr<char[]> long_key_;  // key_, where it does not fit.
   std::string buffer_;                // The block, unless mapped.
 };
