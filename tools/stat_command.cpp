@@ -8,6 +8,7 @@
 #include "tools/command_line.hpp"
 #include "tools/output.hpp"
 #include "tools/progress.hpp"
+#include "tools/run_figures.hpp"
 #include "tools/statistics_json.hpp"
 #include "tools/text.hpp"
 #include "tools/watch.hpp"
@@ -18,18 +19,10 @@ namespace varve::tools {
 
 namespace {
 
-void append_row(std::string& to, std::string_view name, const std::string& text) {
-  to += fmt::format("{:<14}{}\n", name, text);
-}
-
 std::string shape_text(const Statistics& figures) {
   const RunStatistics& runs = figures.runs;
   std::string text;
-  append_row(text, "segments", human_count(runs.segment_count));
-  append_row(
-      text, "runs",
-      fmt::format("{} ({} delta runs); at most {} in one segment", human_count(runs.run_count),
-                  human_count(runs.delta_run_count), runs.run_count_max));
+  append_run_rows(text, runs);
   append_row(text, "entries",
              fmt::format("{} in runs, {} in memory (older versions and deletions included)",
                          human_count(runs.run_entry_count), human_count(runs.memory_entry_count)));

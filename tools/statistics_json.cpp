@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "tools/run_figures.hpp"
 #include "tools/text.hpp"
 
 namespace varve::tools {
@@ -100,20 +101,11 @@ ordered_json segment_json(const SegmentStatistics& segment) {
 }  // namespace
 
 ordered_json statistics_json(const Statistics& figures, bool with_segments) {
-  const RunStatistics& runs = figures.runs;
   ordered_json json = {{"uuid", is_utf8(figures.uuid) ? figures.uuid : hex(figures.uuid)},
                        {"writer_epoch", figures.writer_epoch},
                        {"manifest_edit", figures.manifest_edit},
                        {"last_sequence", figures.last_sequence},
-                       {"segment_count", runs.segment_count},
-                       {"run_count", runs.run_count},
-                       {"run_count_max", runs.run_count_max},
-                       {"delta_run_count", runs.delta_run_count},
-                       {"main_runs_size", runs.main_runs_size},
-                       {"delta_runs_size", runs.delta_runs_size},
-                       {"run_entry_count", runs.run_entry_count},
-                       {"memory_entry_count", runs.memory_entry_count},
-                       {"range_tombstone_count", runs.range_tombstone_count},
+                       {"memory_entry_count", figures.runs.memory_entry_count},
                        {"memory_size", figures.memory_size},
                        {"memory_budget", figures.memory_budget},
                        {"table_memory_size", figures.table_memory_size},
@@ -122,12 +114,11 @@ ordered_json statistics_json(const Statistics& figures, bool with_segments) {
                        {"live_snapshot_count", figures.live_snapshot_count},
                        {"oldest_snapshot_microseconds", figures.oldest_snapshot_microseconds},
                        {"aged_reader_count", figures.aged_reader_count},
-                       {"read_amplification", runs.read_amplification()},
-                       {"space_amplification", runs.space_amplification()},
                        {"write_amplification", figures.write_amplification()},
                        {"recovered_after_crash", figures.recovered_after_crash},
                        {"recovered_operation_count", figures.recovered_operation_count},
                        {"recovery_microseconds", figures.recovery_microseconds}};
+  add_run_figures(json, figures.runs);
   json["memory"] = memory_json(figures.memory);
   json["compaction"] = {{"due_segment_count", figures.compaction.due_segment_count},
                         {"due_size", figures.compaction.due_size},

@@ -10,6 +10,7 @@
 
 #include "tools/lock_text.hpp"
 #include "tools/output.hpp"
+#include "tools/run_figures.hpp"
 #include "tools/stop_signals.hpp"
 #include "tools/text.hpp"
 
@@ -23,10 +24,6 @@ constexpr std::uint64_t kLinesPerHeader = 20;
 constexpr std::string_view kHeader =
     "time      holder        edit    last write  written/s  segments   runs     main runs    delta "
     "runs          disk           log\n";
-
-void append_row(std::string& to, std::string_view name, const std::string& text) {
-  to += fmt::format("{:<14}{}\n", name, text);
-}
 
 std::string now_text() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
@@ -85,11 +82,7 @@ std::string file_statistics_text(const FileStatistics& figures,
   append_row(text, "writer epoch",
              fmt::format("{}, manifest edit {}, last sequence {} as of then", figures.writer_epoch,
                          figures.manifest_edit, human_count(figures.last_sequence)));
-  append_row(text, "segments", human_count(runs.segment_count));
-  append_row(
-      text, "runs",
-      fmt::format("{} ({} delta runs); at most {} in one segment", human_count(runs.run_count),
-                  human_count(runs.delta_run_count), runs.run_count_max));
+  append_run_rows(text, runs);
   append_row(text, "entries",
              fmt::format("{} in runs (older versions and deletions included); memory and log "
                          "cannot be seen from here",
@@ -105,27 +98,17 @@ std::string file_statistics_text(const FileStatistics& figures,
 }
 
 nlohmann::ordered_json file_statistics_json(const FileStatistics& figures) {
-  const RunStatistics& runs = figures.runs;
   nlohmann::ordered_json json = {{"uuid", is_utf8(figures.uuid) ? figures.uuid : hex(figures.uuid)},
                                  {"writer_epoch", figures.writer_epoch},
                                  {"manifest_edit", figures.manifest_edit},
                                  {"last_sequence", figures.last_sequence},
                                  {"closed_cleanly", figures.closed_cleanly},
-                                 {"segment_count", runs.segment_count},
-                                 {"run_count", runs.run_count},
-                                 {"run_count_max", runs.run_count_max},
-                                 {"delta_run_count", runs.delta_run_count},
-                                 {"main_runs_size", runs.main_runs_size},
-                                 {"delta_runs_size", runs.delta_runs_size},
-                                 {"run_entry_count", runs.run_entry_count},
-                                 {"range_tombstone_count", runs.range_tombstone_count},
-                                 {"read_amplification", runs.read_amplification()},
-                                 {"space_amplification", runs.space_amplification()},
                                  {"file_count", figures.file_count},
                                  {"disk_size", figures.disk_size},
                                  {"log_file_count", figures.log_file_count},
                                  {"log_disk_size", figures.log_disk_size},
                                  {"live_log_count", figures.live_log_count}};
+  add_run_figures(json, figures.runs);
   json["lock"] = lock_status_json(figures.lock);
   return json;
 }

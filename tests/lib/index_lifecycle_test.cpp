@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <unistd.h>
 
-#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -16,7 +15,6 @@
 #include <vector>
 
 #include "directory/directory.hpp"
-#include "directory/simulated_file_system.hpp"
 #include "lib/segment_index_access.hpp"
 #include "tests/directory/child_process.hpp"
 #include "tests/lib/every_call.hpp"
@@ -29,7 +27,6 @@
 namespace varve::test {
 namespace {
 
-using directory::SimulatedFileSystem;
 using internal::SegmentIndexAccess;
 using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""ns;
