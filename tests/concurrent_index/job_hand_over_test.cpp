@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+// What jobs hand over to writers and readers that come in the middle, and what a crash then leaves:
+// one script per defect that there was, or that would show in nothing else.
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "directory/directory.hpp"
+#include "directory/simulated_file_system.hpp"
+#include "lib/segment_index_access.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/error_of.hpp"
+#include "tests/support/interleave.hpp"
+#include "tests/support/tiny_options.hpp"
+#include "varve/error.hpp"
+#include "varve/segment_index.hpp"
+
+namespace varve::test {
+namespace {
+
+using directory::RebootPolicy;
+using directory::SimulatedFileSystem;
+using internal::SegmentIndexAccess;
+
+constexpr WriteOptions kUnlogged{.durability = Durability::Buffered};
+
+Options options_by_hand() {
+  Options options = tiny_options();
+  options.access = Access::Concurrent;
+  options.memory_budget = 1 << 20;
+  options.tuning.segment_size = 128
+                                << 10;  // A quarter of it is more than an unflushed delta takes.
+  options.tuning.inline_maintenance = false;
+  return options;
+}
+
+SegmentIndex open_on(const std::shared_ptr<SimulatedFileSystem>& medium) {
+  return SegmentIndexAccess::open(directory::make_posix_directory(medium), options_by_hand());
+}
+
+std::string value_of(SegmentIndex& index, const std::string& key) {
+  return index.get(key).value_or("nothing");
+}
+
+// Compacts the segment that begins at `first_key`, which is not the last, and no other.
+void compact_one(SegmentIndex& index, const std::string& first_key) {
+  CancelToken cancel;
+  CHECK(error_of([&] {
+          index.compact({.from = first_key,
+                         .progress = [&](const MaintenanceProgress&) { cancel.cancel(); },
+                         .cancel = &cancel});
+        }) == ErrorCode::Cancelled);
+}
+
+// At least three segments, of which the first two are so small that they are merged next; the
+// first key of the second.
+std::string make_small_neighbours(SegmentIndex& index) {
+  for (int i = 0; i < 2'400; ++i) index.put(std::to_string(10'000 + i), std::string(60, 'v'));
+  index.compact();
+  const auto segments = index.statistics().segments;
+  REQUIRE(segments.size() >= 3);
+  index.erase_range("10010", segments[2].first_key);
+  compact_one(index, segments[0].first_key);
+  compact_one(index, segments[1].first_key);
+  REQUIRE(index.statistics().segments.size() == segments.size());
+  return segments[1].first_key;
+}
+
+TEST_CASE("a merge that leaves out memory leaves it its range erases", "[concurrent][jobs]") {
+  const auto medium = std::make_shared<SimulatedFileSystem>();
+  auto index = open_on(medium);
+  index.put("a", "of a run");
+  index.flush();
+  index.put("b", "1", kUnlogged);  // So that the merge flushes first, and then looks again.
+  Interleave script;
+  auto& flushed = script.stop("flush.committed", "job");
+  script.begin("job", [&] { index.compact(); });
+  flushed.await();
+  index.put("k", "erased", kUnlogged);
+  index.erase_range("a", "m", kUnlogged);
+  flushed.release();
+  script.join("job");
+  CHECK(value_of(index, "k") == "nothing");
+  CHECK(value_of(index, "a") == "nothing");
+  index.flush();
+  CHECK(value_of(index, "k") == "nothing");
+  CHECK(value_of(index, "a") == "nothing");
+}
+
+TEST_CASE("neighbours that are merged keep what is written and flushed meanwhile",
+          "[concurrent][jobs]") {
+  const auto medium = std::make_shared<SimulatedFileSystem>();
+  auto index = open_on(medium);
+  const std::string right = make_small_neighbours(index) + "x";
+  const std::uint64_t segment_count = index.statistics().runs.segment_count;
+  index.put("10001", "before", kUnlogged);
+  Interleave script;
+  auto& flushed = script.stop("flush.committed", "job");
+  script.begin("job", [&] { static_cast<void>(index.maintain()); });
+  flushed.await();
+  index.put("10002", "left", kUnlogged);
+  index.put(right, "right", kUnlogged);
+  flushed.release();
+  script.join("job");
+  REQUIRE(index.statistics().runs.segment_count == segment_count - 1);
+  CHECK(value_of(index, "10001") == "before");
+  CHECK(value_of(index, "10002") == "left");
+  CHECK(value_of(index, right) == "right");
+  // Each flush takes all unlogged writes of its moment: the last two went together or not at all.
+  auto recovered = open_on(medium->after_kill());
+  CHECK(value_of(recovered, "10001") == "before");
+  CHECK((value_of(recovered, "10002") == "left") == (value_of(recovered, right) == "right"));
+}
+
+TEST_CASE("a merge of delta runs does not apply a range erase that power loss may take back",
+          "[concurrent][jobs][power]") {
+  Options options = options_by_hand();
+  options.tuning.tier_fanout = 2;
+  const auto medium = std::make_shared<SimulatedFileSystem>();
+  auto index = SegmentIndexAccess::open(directory::make_posix_directory(medium), options);
+  for (int i = 0; i < 500; ++i) index.put(std::to_string(1'000 + i), std::string(60, 'v'));
+  index.compact();
+  index.put("1001", "first");
+  index.flush();
+  index.put("1002", "second");
+  index.flush();
+  index.erase_range("1000", "1003");  // In the log's mapping only.
+  REQUIRE(index.statistics().runs.delta_run_count == 2);
+  REQUIRE(index.maintain());
+  CHECK(index.statistics().runs.delta_run_count == 1);
+  CHECK(value_of(index, "1001") == "nothing");
+  const RebootPolicy lost{.data = RebootPolicy::Data::Lost, .names = RebootPolicy::Names::Lost};
+  auto recovered = open_on(medium->after_reboot(lost));
+  CHECK(value_of(recovered, "1000") == std::string(60, 'v'));
+  CHECK(value_of(recovered, "1001") == "first");
+  CHECK(value_of(recovered, "1002") == "second");
+}
+
+TEST_CASE("what a read has pinned stays while views are published, and is told of",
+          "[concurrent][epoch]") {
+  auto index = SegmentIndexAccess::open(directory::make_memory_directory(), options_by_hand());
+  index.put("a", "old");
+  Interleave script;
+  auto& found = script.stop("read.view_found", "reader");
+  std::string seen;
+  script.begin("reader", [&] { seen = value_of(index, "a"); });
+  found.await();
+  // The delta that the reader stands in is flushed, its run merged away, its file removed.
+  index.flush();
+  index.put("a", "new");
+  index.compact();
+  index.compact();
+  const Statistics held = index.statistics();
+  CHECK(held.retired_view_count > 0);
+  CHECK(held.memory.held_by_readers_size > 0);
+  CHECK(held.oldest_reader_thread_id != 0);
+  found.release();
+  script.join("reader");
+  CHECK(seen == "old");  // It began before "new" was written, and ended after it.
+  CHECK(value_of(index, "a") == "new");
+  index.put("b", "1");
+  index.flush();  // Every job lets go of what nobody is in any more.
+  const Statistics after = index.statistics();
+  CHECK(after.oldest_reader_thread_id == 0);
+  CHECK(after.memory.held_by_readers_size == 0);
+}
+
+}  // namespace
+}  // namespace varve::test
