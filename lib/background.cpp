@@ -50,6 +50,7 @@ Background::Background(Core& core)
     : core_(core),
       flush_from_(core.options.memory_budget / 2),
       paced_from_(part_of(core.options.memory_budget, kPacedFrom)),
+      mutex_(core.locks.background),
       drain_rate_(kDrainRateStart) {}
 
 Background::~Background() {

@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "directory/mutex.hpp"
 #include "lib/core.hpp"
 #include "varve/segment_index.hpp"
 
@@ -106,8 +107,8 @@ class Background {
   const std::size_t flush_from_, paced_from_;
   CancelToken cancel_;
 
-  mutable std::mutex mutex_;  // Innermost: nothing is locked under it.
-  std::condition_variable work_, log_work_, room_;
+  mutable directory::Mutex mutex_;  // Innermost: nothing is locked under it.
+  std::condition_variable_any work_, log_work_, room_;
   std::atomic<bool> stopping_ = false;  // Written under mutex_.
   bool work_wanted_ = false;            // Guarded by mutex_.
   bool log_sync_wanted_ = false;        // Guarded by mutex_.

@@ -8,6 +8,7 @@
 
 #include "directory/check.hpp"
 #include "directory/checksum.hpp"
+#include "directory/mutex.hpp"
 #include "lib/background.hpp"
 #include "lib/concurrent_writer.hpp"
 #include "lib/engine.hpp"
@@ -35,7 +36,8 @@ class ConcurrentIndex final : public Index {
         core_(engine_->core()),
         background_(std::make_unique<Background>(core_)),
         writer_(std::make_unique<ConcurrentWriter>(core_, *background_)),
-        hot_keys_(core_.options.tuning.hot_path_size) {
+        hot_keys_(core_.options.tuning.hot_path_size),
+        close_mutex_(core_.locks.close) {
     background_->start();
   }
   ~ConcurrentIndex() override;
@@ -215,7 +217,7 @@ class ConcurrentIndex final : public Index {
   std::unique_ptr<Background> background_;
   std::unique_ptr<ConcurrentWriter> writer_;
   HotKeys hot_keys_;
-  std::mutex close_mutex_;  // One close() at a time.
+  directory::Mutex close_mutex_;  // One close() at a time.
   std::atomic<bool> open_ = true;
   std::atomic<bool> closing_ = false;
   std::atomic<std::uint32_t> call_count_ = 0;  // Calls in progress, without reads.

@@ -257,7 +257,7 @@ void ConcurrentWriter::finish(const Request& request, const Taken& taken) {
 }
 
 // Requires: scan_mutex_ held by `lock`, and nothing else.
-void ConcurrentWriter::wait_for_scans(std::unique_lock<std::mutex>& lock,
+void ConcurrentWriter::wait_for_scans(std::unique_lock<directory::Mutex>& lock,
                                       const Background::Deadline& deadline) {
   const auto done = [this] { return stopped_ || core_.exclusive_scans == 0; };
   if (!done() && scanner_ == std::this_thread::get_id()) {

@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "directory/mutex.hpp"
 #include "directory/thread_annotations.hpp"
 #include "lib/background.hpp"
 #include "lib/core.hpp"
@@ -31,7 +32,7 @@ namespace varve::internal {
 class ConcurrentWriter {
  public:
   ConcurrentWriter(Core& core, Background& background) noexcept
-      : core_(core), background_(background) {}
+      : core_(core), background_(background), scan_mutex_(core.locks.scan) {}
 
   // Kind: Put or Erase.
   void write_one(OperationKind kind, std::string_view key, std::string_view value,
@@ -99,14 +100,15 @@ class ConcurrentWriter {
              const std::vector<std::size_t>& first_segments, const RouteMap& routes,
              Sequence sequence);
   void finish(const Request& request, const Taken& taken);
-  void wait_for_scans(std::unique_lock<std::mutex>& lock, const Background::Deadline& deadline);
+  void wait_for_scans(std::unique_lock<directory::Mutex>& lock,
+                      const Background::Deadline& deadline);
   void drain_writers();
 
   Core& core_;
   Background& background_;
 
-  std::mutex scan_mutex_;
-  std::condition_variable scans_ended_;
+  directory::Mutex scan_mutex_;
+  std::condition_variable_any scans_ended_;
   std::thread::id scanner_;  // Guarded by scan_mutex_. Who opened the last exclusive scan.
   bool stopped_ = false;     // Guarded by scan_mutex_.
 };

@@ -10,15 +10,18 @@
 
 namespace varve::internal {
 
-// The kinds of locks that one index has, and who watches them. Locks that guard a few instructions
-// and are never held when another is waited for (of the pool, of a queue of threads) are not among
-// them: they can be part of no circle, and nobody waits for them.
+// The kinds of locks that one index has, and who watches them. Not among them are those that guard
+// a few instructions in which nothing is called that could wait: the pointer to the manifest, the
+// first failure, the free lists of the pool. They can be part of no circle.
 struct EngineLocks {
   explicit EngineLocks(const LockHealthOptions& options)
       : monitor(directory::make_lock_monitor(options)) {}
 
   const std::unique_ptr<directory::LockMonitor> monitor;  // Null: the locks are not watched.
   const directory::LockClass jobs{"jobs", LockRank::kMaintenance, monitor.get()};
+  const directory::LockClass close{"close", LockRank::kClose, monitor.get()};
+  const directory::LockClass scan{"exclusive scan", LockRank::kScan, monitor.get()};
+  const directory::LockClass background{"background", LockRank::kBackground, monitor.get()};
   const directory::LockClass catalog{"catalog", LockRank::kCatalog, monitor.get()};
   const directory::LockClass segment{"segment", LockRank::kSegment, monitor.get()};
   const directory::LockClass log{"log", LockRank::kLog, monitor.get()};
