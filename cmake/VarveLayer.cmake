@@ -5,7 +5,8 @@ function(varve_add_layer name)
   cmake_parse_arguments(LAYER "" "" "SOURCES;LIBRARIES" ${ARGN})
   add_library(varve_${name} OBJECT ${LAYER_SOURCES})
   target_link_libraries(varve_${name} PRIVATE varve_settings ${LAYER_LIBRARIES})
-  target_compile_definitions(varve_${name} PRIVATE varve_EXPORTS)
+  target_compile_definitions(varve_${name} PRIVATE
+    varve_EXPORTS $<$<BOOL:${VARVE_MUTANTS}>:VARVE_ENABLE_MUTANTS>)
   # Here only: tests lock in ways that cannot be followed.
   target_compile_options(varve_${name} PRIVATE
     $<$<CXX_COMPILER_ID:Clang,AppleClang>:-Wthread-safety>)

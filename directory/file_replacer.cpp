@@ -3,6 +3,7 @@
 
 #include "directory/check.hpp"
 #include "directory/file_name.hpp"
+#include "directory/mutant.hpp"
 
 namespace varve::directory {
 
@@ -34,10 +35,11 @@ void FileReplacer::start_write_back() {
 
 void FileReplacer::commit() {
   VARVE_CHECK(!renamed_);
-  tmp_->sync();
-  file_system_.rename(tmp_name_, name_);
+  if (VARVE_MUTANT("file.named_before_sync")) file_system_.rename(tmp_name_, name_);
+  if (!VARVE_MUTANT("file.not_synced")) tmp_->sync();
+  if (!VARVE_MUTANT("file.named_before_sync")) file_system_.rename(tmp_name_, name_);
   renamed_ = true;
-  file_system_.sync();
+  if (!VARVE_MUTANT("file.name_not_synced")) file_system_.sync();
 }
 
 }  // namespace varve::directory

@@ -12,6 +12,7 @@
 #include <string>
 #include <system_error>
 
+#include "directory/mutant.hpp"
 #include "varve/error.hpp"
 
 namespace varve::directory {
@@ -81,6 +82,7 @@ void Descriptor::close() noexcept {
 
 bool KernelLocks::lock_directory(LockMode mode, const std::filesystem::path& path) {
   const int operation = (mode == LockMode::Exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB;
+  if (VARVE_MUTANT("lock.directory_not_locked")) return true;
   if (retry_interrupted([&] { return ::flock(directory_.number(), operation); }) == 0) return true;
   if (errno == EWOULDBLOCK) return false;
   fail(is_unsupported(errno) ? ErrorCode::Unsupported : ErrorCode::Io, "cannot lock", path, errno);
@@ -88,7 +90,7 @@ bool KernelLocks::lock_directory(LockMode mode, const std::filesystem::path& pat
 
 bool KernelLocks::lock_byte(Descriptor file, LockMode mode, const std::filesystem::path& path) {
   const auto type = static_cast<short>(mode == LockMode::Exclusive ? F_WRLCK : F_RDLCK);
-  if (set_byte(file.number(), type, kOwnerByte) == 0) {
+  if (VARVE_MUTANT("lock.byte_not_locked") || set_byte(file.number(), type, kOwnerByte) == 0) {
     file_ = std::move(file);
     return true;
   }
@@ -98,7 +100,7 @@ bool KernelLocks::lock_byte(Descriptor file, LockMode mode, const std::filesyste
 }
 
 void KernelLocks::release() noexcept {
-  if (!marker_.forked()) {
+  if (!marker_.forked() || VARVE_MUTANT("lock.child_unlocks")) {
     if (file_.is_open()) set_byte(file_.number(), F_UNLCK, kOwnerByte);
     if (directory_.is_open()) ::flock(directory_.number(), LOCK_UN);
   }

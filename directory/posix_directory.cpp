@@ -12,6 +12,7 @@
 #include "directory/file_replacer.hpp"
 #include "directory/local_ownership.hpp"
 #include "directory/mapping.hpp"
+#include "directory/mutant.hpp"
 #include "directory/ownership.hpp"
 #include "directory/posix_file_system.hpp"
 #include "directory/posix_log_file.hpp"
@@ -206,7 +207,7 @@ std::unique_ptr<LogFile> PosixDirectory::create_log(std::string_view name, std::
   try {
     file->allocate(capacity);
     file->sync();
-    file_system_->sync();
+    if (!VARVE_MUTANT("log.name_not_synced")) file_system_->sync();
     return make_posix_log_file(std::string(name), std::move(file));
   } catch (...) {
     remove_quietly(name);
@@ -224,7 +225,7 @@ std::unique_ptr<LogFile> PosixDirectory::recycle_log(std::string_view old_name,
   file->allocate(std::max<std::uint64_t>(file->size(), capacity));
   if (grows) file->sync();
   file_system_->rename(old_name, name);
-  file_system_->sync();
+  if (!VARVE_MUTANT("log.new_name_not_synced")) file_system_->sync();
   return make_posix_log_file(std::string(name), std::move(file));
 }
 

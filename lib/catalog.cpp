@@ -4,6 +4,7 @@
 #include <exception>
 #include <string>
 
+#include "directory/mutant.hpp"
 #include "varve/error.hpp"
 
 namespace varve::internal {
@@ -24,12 +25,13 @@ void Catalog::replace(const directory::Ownership& ownership,
   ++next.edit;
   const std::string bytes = encode_manifest(next);
   try {
-    ownership.verify();
+    if (!VARVE_MUTANT("manifest.owner_not_verified")) ownership.verify();
     directory_.replace(kManifestName, bytes);
   } catch (const Error& error) {
     // Without space the old manifest stays, unless it was the sync after the renaming that failed.
     const bool untouched = error.code() == ErrorCode::NoSpace && !is_on_disk(bytes);
-    if (!untouched) failure_.record(std::current_exception());
+    if (!untouched && !VARVE_MUTANT("manifest.failure_not_latched"))
+      failure_.record(std::current_exception());
     throw;
   }
   bytes_written_.fetch_add(bytes.size(), std::memory_order_relaxed);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "directory/check.hpp"
+#include "directory/mutant.hpp"
 #include "lib/hooks.hpp"
 
 namespace varve::internal {
@@ -182,10 +183,17 @@ void Core::commit(const std::function<void(Manifest&)>& edit) {
 
 void Core::replace_manifest(const std::function<void(Manifest&)>& edit) {
   Sequence checkpoint = 0;
+  if (log != nullptr && VARVE_MUTANT("log.released_before_commit")) {
+    Manifest next = *manifest();
+    edit(next);
+    log->release_through(checkpoint_for(next));
+    log->remove_released();
+  }
   catalog.replace(*ownership, [&](Manifest& next) {
     edit(next);
     next.last_sequence = std::max(next.last_sequence, last_sequence());
     checkpoint = std::max(next.checkpoint, checkpoint_for(next));
+    if (VARVE_MUTANT("log.checkpoint_too_high")) checkpoint = last_sequence();
     next.checkpoint = checkpoint;
     if (log != nullptr) {
       next.logs = log->live_after(checkpoint);
@@ -218,7 +226,8 @@ void Core::ready_log(std::size_t payload_size) {
       });
     }
   }
-  replace_manifest([](Manifest&) {});  // It lists the log, and the number after it.
+  if (!VARVE_MUTANT("log.not_listed"))
+    replace_manifest([](Manifest&) {});  // It lists the log, and the number after it.
   const auto log_lock = lock_log();
   log_listed_ = true;
 }

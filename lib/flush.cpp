@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "directory/mutant.hpp"
 #include "lib/hooks.hpp"
 #include "lib/merge_job.hpp"
 #include "lib/merge_output.hpp"
@@ -110,6 +111,7 @@ bool freeze_logged(Core& core, segment::Segment& segment, Slice& slice) {
   freeze(core, segment);
   slice.view = segment::ViewRef(segment.view());
   slice.cut = core.last_sequence();
+  if (VARVE_MUTANT("flush.cut_too_high")) slice.cut += 100;
   return true;
 }
 
@@ -124,6 +126,7 @@ std::vector<Slice> freeze_all(Core& core) {
     slices.push_back(
         {segment, segment::ViewRef(segment->view()), core.last_sequence(), std::nullopt, nullptr});
   }
+  if (VARVE_MUTANT("flush.unlogged_in_parts")) slices.pop_back();
   core.unlogged_writes = false;  // Those that come from now on are not in these slices.
   return slices;
 }
@@ -167,7 +170,7 @@ void flush_segments(Core& core, const std::vector<SegmentPtr>& segments,
   } else {
     {
       const WritingPhase writing(core, control);
-      core.sync_log();  // As above.
+      if (!VARVE_MUTANT("flush.log_not_synced")) core.sync_log();  // As above.
     }
     if (!slices.empty()) flush_slices(core, std::move(slices), control);
     for (const SegmentPtr& segment : direct) merge_main(core, segment, control);

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <new>
 
+#include "directory/mutant.hpp"
 #include "lib/hooks.hpp"
 
 namespace varve::internal {
@@ -87,7 +88,7 @@ HotKeys::Look HotKeys::find(std::string_view key, std::uint64_t hash, Sequence l
     if (slot.hash.load(std::memory_order_relaxed) != hash) continue;
     Entry* const entry = slot.entry.load(std::memory_order_acquire);
     if (entry == nullptr || entry->hash != hash || entry->key() != key) continue;
-    if (entry->at < last_write) {
+    if (entry->at < last_write && !VARVE_MUTANT("hot_path.not_validated")) {
       counters_.mine().add(kStale);
       return entry->used.load(std::memory_order_relaxed) ? Look::Refresh : Look::Miss;
     }

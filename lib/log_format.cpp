@@ -7,6 +7,7 @@
 #include "directory/bytes.hpp"
 #include "directory/check.hpp"
 #include "directory/checksum.hpp"
+#include "directory/mutant.hpp"
 #include "lib/log_record.hpp"
 #include "varve/error.hpp"
 #include "varve/limits.hpp"
@@ -160,6 +161,7 @@ LogHeader decode_log_header(std::string_view bytes, const std::string& path) {
 }
 
 std::uint64_t log_seed(std::string_view uuid, std::uint64_t number) noexcept {
+  if (VARVE_MUTANT("log.number_not_in_seed")) number = 0;
   return directory::file_seed(uuid, ChecksumDomain::Log, number);
 }
 

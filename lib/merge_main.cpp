@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "directory/check.hpp"
+#include "directory/mutant.hpp"
 #include "lib/hooks.hpp"
 #include "lib/merge_job.hpp"
 #include "lib/merge_output.hpp"
@@ -177,6 +178,7 @@ void add_tombstones(std::vector<RangeTombstone>& list, const std::vector<RangeTo
 
 // Those that came after the merge had taken its inputs: what it wrote is wholly older than they.
 std::vector<RangeTombstone> later_tombstones(const Part& part) {
+  if (VARVE_MUTANT("merge.later_range_erases_dropped")) return {};
   const auto& now = part.segment->view().range_tombstones;  // Only ever appended to beside a job.
   const auto seen = static_cast<std::ptrdiff_t>(part.view->range_tombstones.size());
   return {now.begin() + seen, now.end()};
@@ -206,6 +208,7 @@ struct Leftover {
 };
 Leftover leftover_of(const std::vector<Part>& parts) {
   Leftover leftover;
+  if (VARVE_MUTANT("split.leftover_dropped")) return leftover;
   for (const Part& part : parts) {
     const segment::View& now = part.segment->view();
     if (!now.active->empty()) leftover.frozen.push_back(now.active);
@@ -276,6 +279,11 @@ std::vector<SegmentPtr> install_children(Core& core, std::size_t position,
 std::vector<SegmentPtr> install(Core& core, const std::vector<Part>& parts,
                                 std::vector<Child> children, MainWriter& writer) {
   const std::size_t position = position_of(*core.manifest(), parts.front().segment->id());
+  if (VARVE_MUTANT("merge.inputs_removed_before_commit")) {
+    for (const segment::RunLayer& layer : parts.front().view->runs) {
+      core.directory->remove(run_file_name(layer.record));
+    }
+  }
   core.commit([&](Manifest& next) {
     next.next_segment_id = std::max(next.next_segment_id, writer.next_id());
     const auto at = next.segments.begin() + static_cast<std::ptrdiff_t>(position);
@@ -313,8 +321,10 @@ segment::ViewRef flushed_part(const segment::View& view, Sequence flushed) {
   part->active = view.active;
   part->runs = view.runs;
   std::copy_if(view.range_tombstones.begin(), view.range_tombstones.end(),
-               std::back_inserter(part->range_tombstones),
-               [&](const RangeTombstone& tombstone) { return tombstone.sequence <= flushed; });
+               std::back_inserter(part->range_tombstones), [&](const RangeTombstone& tombstone) {
+                 return tombstone.sequence <= flushed ||
+                        VARVE_MUTANT("merge.range_erases_applied_early");
+               });
   segment::ViewRef reference(*part);
   part.release()->release();  // The reference's is the only one.
   return reference;
@@ -364,7 +374,7 @@ std::vector<SegmentPtr> merge_main(Core& core, const SegmentPtr& segment,
   const std::vector<Part> parts = take_parts(core, {segment}, control);
   const segment::View& view = *parts.front().view;
   const Sequence cut = parts.front().cut;
-  if (!view.frozen.empty()) sync_log(core, control);
+  if (!view.frozen.empty() && !VARVE_MUTANT("merge.log_not_synced")) sync_log(core, control);
   const std::vector<Sequence> snapshots = core.snapshots_for_merge();
   const auto manifest = core.manifest();
   const std::uint64_t version = segment->version().version() + 1;

@@ -5,6 +5,7 @@
 #include <exception>
 
 #include "directory/check.hpp"
+#include "directory/mutant.hpp"
 #include "varve/error.hpp"
 
 namespace varve::internal {
@@ -105,8 +106,8 @@ void SequenceRange::add(const RunRecord& record) noexcept {
 segment::MergeRules rules_for(const std::vector<Sequence>& snapshots, const segment::View& view,
                               bool bottom) {
   segment::MergeRules rules;
-  rules.snapshots = snapshots;
-  rules.bottom = bottom;
+  if (!VARVE_MUTANT("merge.snapshots_ignored")) rules.snapshots = snapshots;
+  rules.bottom = bottom || VARVE_MUTANT("merge.tombstones_dropped_early");
   rules.range_tombstones = &view.range_tombstones;
   return rules;
 }

@@ -14,6 +14,7 @@
 
 #include "directory/check.hpp"
 #include "directory/checksum.hpp"
+#include "directory/mutant.hpp"
 #include "lib/log_format.hpp"
 #include "lib/maintenance.hpp"
 #include "lib/merge_job.hpp"
@@ -110,6 +111,7 @@ void replay_record(Core& core, const LogRecordView& record) {
   Operation operation;
   while (reader.next(operation)) {
     const Sequence sequence = sequencer.next(operation.kind);
+    if (sequence > record.sequence && VARVE_MUTANT("replay.batch_cut_short")) break;
     if (operation.kind == OperationKind::EraseRange) {
       apply_range_erase(core, operation.key, operation.value, sequence, true);
       ++core.counters.recovered_operations;
@@ -156,7 +158,8 @@ LogScan read_log(const Core& core, const LogRecordEntry& entry, std::string_view
                            .synced_end = entry.synced_end,
                            .boot_id = core.directory->boot_id()},
                           path.string(), visit);
-  if (scan.tail == LogScan::Tail::Damaged) throw Error(ErrorCode::Corruption, scan.message, path);
+  if (scan.tail == LogScan::Tail::Damaged && !VARVE_MUTANT("replay.damage_is_the_end"))
+    throw Error(ErrorCode::Corruption, scan.message, path);
   return scan;
 }
 
@@ -241,7 +244,7 @@ void begin_writing(Core& core, const std::vector<RecoveredLog>& recovered) {
                                         options.tuning.log_file_size, core.locks.log_sync);
   core.log->adopt(recovered);
   core.commit([&](Manifest& next) {
-    ++next.writer_epoch;
+    if (!VARVE_MUTANT("recovery.epoch_kept")) ++next.writer_epoch;
     next.closed_cleanly = false;
     next.options_text = options_text(options);
     if (next.key_codec.empty()) next.key_codec = options.key_codec;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "directory/check.hpp"
+#include "directory/mutant.hpp"
 #include "lib/manifest.hpp"
 #include "varve/error.hpp"
 
@@ -72,13 +73,17 @@ void RunStore::sweep() {
   // Punching, unlike removal, takes the bytes from readers: it waits for the last one.
   for (std::size_t i = 0; i < dead_slices_.size();) {
     const DeadSlice& slice = dead_slices_[i];
-    if (!slice.reader.expired()) {
+    if (!slice.reader.expired() && !VARVE_MUTANT("punch.under_readers")) {
       ++i;
       continue;
     }
     // Up to the next slice, or to the end of the file behind the last one.
     const std::uint64_t next =
         (slice.offset + slice.size + kSliceAlignment - 1) / kSliceAlignment * kSliceAlignment;
+    if (VARVE_MUTANT("punch.too_far")) {
+      const std::uint64_t far = delta_files_.at(slice.file_number).file->size();
+      directory_.punch(delta_file_name(slice.file_number), slice.offset, far - slice.offset);
+    }
     const std::uint64_t end = std::min(next, delta_files_.at(slice.file_number).file->size());
     directory_.punch(delta_file_name(slice.file_number), slice.offset, end - slice.offset);
     dead_slices_[i] = std::move(dead_slices_.back());

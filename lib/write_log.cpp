@@ -11,6 +11,7 @@
 
 #include "directory/bytes.hpp"
 #include "directory/check.hpp"
+#include "directory/mutant.hpp"
 #include "lib/hooks.hpp"
 #include "varve/limits.hpp"
 
@@ -62,6 +63,7 @@ void WriteLog::rethrow_if_failed() const {
 }
 
 void WriteLog::poison(const Error& error) {
+  if (VARVE_MUTANT("log.failure_forgotten")) throw Error(error);
   if (!failed_.load(std::memory_order_relaxed)) {
     failure_.emplace(error);
     failed_.store(true, std::memory_order_release);
@@ -136,6 +138,7 @@ void WriteLog::sync_through(std::uint64_t position) {
     if (!std::exchange(counted, true)) arrival_count_.fetch_add(1, std::memory_order_relaxed);
     if (has_leader_.exchange(true, std::memory_order_acquire)) {
       VARVE_HOOK("log.following");
+      if (VARVE_MUTANT("log.follower_does_not_wait")) return;
       flush_count_.wait(flush, std::memory_order_acquire);
       continue;
     }
@@ -204,7 +207,7 @@ void WriteLog::rotate(std::uint64_t number, Sequence first_sequence, std::size_t
   VARVE_CHECK(first_sequence > last_sequence_ || last_sequence_ == 0);
   VARVE_CHECK(payload_size <= kPayloadSizeMax);
   const std::lock_guard lock(sync_mutex_);
-  sync_current();
+  if (!VARVE_MUTANT("log.old_file_not_synced")) sync_current();
   const std::size_t capacity = std::max(file_size_, kLogHeaderSize + log_record_size(payload_size));
   live_.reserve(live_.size() + 1);  // So that nothing throws once the new file is there.
   last_sequences_.reserve(live_.size() + 1);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "directory/mutant.hpp"
 #include "segment/run_blocks.hpp"
 
 namespace varve::segment {
@@ -50,6 +51,7 @@ namespace {
 
 // What a found version means once the range tombstones have spoken.
 FoundEntry answer(const FoundEntry& entry, Sequence effective, Sequence erased_at) noexcept {
+  if (VARVE_MUTANT("read.range_erase_hides_newer") && erased_at != 0) return {};
   if (entry.kind == Kind::Tombstone || effective < erased_at) return {};
   return entry;
 }

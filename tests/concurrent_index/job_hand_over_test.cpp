@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What jobs hand over to writers and readers that come in the middle, and what a crash then leaves:
 // one script per defect that there was, or that would show in nothing else.
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -134,6 +135,42 @@ TEST_CASE("a merge of delta runs does not apply a range erase that power loss ma
   CHECK(value_of(recovered, "1000") == std::string(60, 'v'));
   CHECK(value_of(recovered, "1001") == "first");
   CHECK(value_of(recovered, "1002") == "second");
+}
+
+TEST_CASE("a write that was routed before a split goes to the segment that owns its key now",
+          "[concurrent][jobs]") {
+  const auto medium = std::make_shared<SimulatedFileSystem>();
+  auto index = open_on(medium);
+  for (int i = 0; i < 2'400; ++i) index.put(std::to_string(10'000 + i), std::string(60, 'v'));
+  REQUIRE(index.statistics().segments.size() == 1);
+  Interleave script;
+  auto& routed = script.stop("write.routed", "writer");
+  script.begin("writer", [&] { index.put("12399", "late"); });
+  routed.await();
+  index.compact();
+  REQUIRE(index.statistics().segments.size() >= 2);
+  routed.release();
+  script.join("writer");
+  CHECK(value_of(index, "12399") == "late");
+  auto recovered = open_on(medium->after_kill());
+  CHECK(value_of(recovered, "12399") == "late");
+}
+
+TEST_CASE("a write returns when all earlier ones can be seen", "[concurrent][publish]") {
+  const auto medium = std::make_shared<SimulatedFileSystem>();
+  auto index = open_on(medium);
+  const std::string right = make_small_neighbours(index) + "x";
+  Interleave script;
+  auto& logged = script.stop("write.logged", "first");
+  script.begin("first", [&] { index.put("10001", "first"); });
+  logged.await();  // It has the lower sequence, and is in no delta yet.
+  script.begin("second", [&] { index.put(right, "second"); });
+  CHECK_FALSE(script.ends_within("second", std::chrono::milliseconds(20)));
+  logged.release();
+  script.join("second");
+  CHECK(value_of(index, "10001") == "first");
+  CHECK(value_of(index, right) == "second");
+  script.join("first");
 }
 
 TEST_CASE("what a read has pinned stays while views are published, and is told of",

@@ -10,6 +10,7 @@
 #include "lib/segment_index_access.hpp"
 #include "tests/directory/child_process.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/error_of.hpp"
 #include "tests/support/model.hpp"
 #include "tests/support/temporary_directory.hpp"
 #include "tests/support/tiny_options.hpp"
@@ -109,6 +110,31 @@ TEST_CASE("a sync interval syncs by the first write behind it", "[lib][lifecycle
   SegmentIndex never = SegmentIndex::open_in_memory(tiny_options());
   never.put("k", "v");
   CHECK(never.statistics().log_sync_count == 0);
+}
+
+TEST_CASE("damage in the middle of a log is refused, not taken for its end",
+          "[lib][lifecycle][durability]") {
+  const auto disk = std::make_shared<SimulatedFileSystem>();
+  SegmentIndex index =
+      SegmentIndexAccess::open(directory::make_posix_directory(disk), tiny_options());
+  for (int i = 0; i < 10; ++i) index.put("key " + std::to_string(i), "value");
+  const auto dead = disk->after_kill();
+  std::string name;
+  for (const directory::FileInfo& file : dead->list()) {
+    if (file.name.starts_with("log-")) name = file.name;
+  }
+  std::string bytes = dead->peek(name).value();
+  const std::size_t at = bytes.find("key 3");
+  REQUIRE(at != std::string::npos);
+  bytes[at] ^= 1;
+  dead->plant(name, bytes);
+  const Error error = thrown_by([&] {
+    static_cast<void>(
+        SegmentIndexAccess::open(directory::make_posix_directory(dead), tiny_options()));
+  });
+  CHECK(error.code() == ErrorCode::Corruption);
+  CHECK_THAT(error.what(), Catch::Matchers::Contains(name));
+  CHECK(dead->peek(name) == bytes);  // Whoever can mend it must find it as it was.
 }
 
 }  // namespace varve::test
