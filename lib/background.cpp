@@ -50,6 +50,7 @@ Background::Background(Core& core)
     : core_(core),
       flush_from_(core.options.memory_budget / 2),
       paced_from_(part_of(core.options.memory_budget, kPacedFrom)),
+      quiet_from_(core.options.memory_budget / 32),
       mutex_(core.locks.background),
       drain_rate_(kDrainRateStart) {}
 
@@ -118,6 +119,22 @@ void Background::wake_if_due() noexcept {
   if (!asked_.exchange(true, std::memory_order_acq_rel)) wake();
 }
 
+// Memory that grows slowly counts as quiet too, as long as the flush is worth it.
+void Background::read_sampled() noexcept {
+  if (maintenance_threads_.empty()) return;
+  const std::size_t size = memory_size();
+  if (size < quiet_from_) return;
+  const Clock::rep now = Clock::now().time_since_epoch().count();
+  const std::size_t before = quiet_size_.load(std::memory_order_relaxed);
+  if (size < before || size - before > quiet_from_ / 8) {
+    quiet_size_.store(size, std::memory_order_relaxed);
+    quiet_since_.store(now, std::memory_order_relaxed);
+    return;
+  }
+  const Clock::duration quiet(now - quiet_since_.load(std::memory_order_relaxed));
+  if (quiet >= kQuietTime && !quiet_.exchange(true, std::memory_order_relaxed)) wake();
+}
+
 void Background::wake_log_keeper() noexcept {
   if (log_asked_.load(std::memory_order_relaxed)) return;
   if (log_asked_.exchange(true, std::memory_order_acq_rel)) return;
@@ -160,6 +177,10 @@ bool Background::do_one_job() {
         control.rest = [this, since = Clock::now()]() mutable { rest(since); };
       }
       worked = maintain_once(core_, control);
+      if (!worked && quiet_.exchange(false, std::memory_order_relaxed)) {
+        quiet_size_.store(0, std::memory_order_relaxed);
+        worked = flush_for_readers(core_, control);
+      }
     }
   } catch (const Error& error) {
     if (error.code() != ErrorCode::Cancelled) failure = std::current_exception();

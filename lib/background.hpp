@@ -65,6 +65,10 @@ class Background {
       wake_log_keeper();
     }
   }
+  // One read in some thousand tells of itself. Memory that nobody adds to any more costs each read
+  // a look and each seek a walk: once readers have found it as it was for kQuietTime, it is
+  // flushed.
+  void read_sampled() noexcept;
   // The structure changed in a way that may have made a job due.
   void wake() noexcept;
   // After a job that another thread has done: what failed here before is worth another try.
@@ -85,6 +89,7 @@ class Background {
 
  private:
   static constexpr std::size_t kSyncAheadSize = std::size_t{8} << 20;
+  static constexpr std::chrono::milliseconds kQuietTime{500};
 
   [[nodiscard]] std::size_t memory_size() const noexcept { return core_.flushable_size(); }
   void admit_slowly(std::size_t size, const Deadline& deadline);
@@ -105,6 +110,7 @@ class Background {
 
   Core& core_;
   const std::size_t flush_from_, paced_from_;
+  const std::size_t quiet_from_;  // Less in memory is not worth a file.
   CancelToken cancel_;
 
   mutable directory::Mutex mutex_;  // Innermost: nothing is locked under it.
@@ -116,6 +122,10 @@ class Background {
   std::exception_ptr job_failure_;      // Guarded by mutex_.
   Figures figures_;                     // Guarded by mutex_.
   std::atomic<bool> asked_ = false, log_asked_ = false, job_failed_ = false;
+  // What read_sampled() saw, and since when it has been so.
+  std::atomic<std::size_t> quiet_size_ = 0;
+  std::atomic<Clock::rep> quiet_since_ = 0;
+  std::atomic<bool> quiet_ = false;  // Readers want a flush.
   // Bytes of memory freed per second in which there was a job, over the last few seconds.
   std::atomic<double> drain_rate_;
   std::size_t jobs_running_ = 0;        // Guarded by mutex_.

@@ -142,7 +142,9 @@ class ConcurrentIndex final : public Index {
  private:
   class ConcurrentCursor;
 
-  static constexpr unsigned kReadSampleShift = 64 - 7;  // One read of 128 is noted.
+  static constexpr unsigned kReadSampleShift = 64 - 7;     // One read of 128 is noted,
+  static constexpr unsigned kMemorySampleShift = 64 - 13;  // one of 8,192 looks at the memory,
+  static constexpr unsigned kScanSampleShift = 64 - 8;     // and so does one scan of 256.
 
   // A read in progress: close() waits for it as the freeing of views does, by its pin.
   class Read {
@@ -186,10 +188,15 @@ class ConcurrentIndex final : public Index {
                                             std::uint64_t random) {
     const segment::View& view = segment.view();
     if (random >> kReadSampleShift == 0) [[unlikely]]
-      segment.note_read(static_cast<std::uint32_t>(view.runs.size() + view.frozen.size()));
+      note_read(segment, view, random);
     VARVE_HOOK("read.view_found");
     if (at == segment::kSequenceMax) at = core_.visible_sequence();
     return view.find(key, hash, at, scratch);
+  }
+  [[gnu::noinline]] void note_read(segment::Segment& segment, const segment::View& view,
+                                   std::uint64_t random) noexcept {
+    segment.note_read(static_cast<std::uint32_t>(view.runs.size() + view.frozen.size()));
+    if (random >> kMemorySampleShift == 0) background_->read_sampled();
   }
   bool get_now(std::string_view key, std::uint64_t hash, std::string& value, std::uint64_t random);
   template <typename Work>
@@ -281,6 +288,7 @@ std::unique_ptr<detail::CursorCore> ConcurrentIndex::scan(const ScanOptions& opt
     const Read read(*this);
     return std::make_unique<EngineCursor>(core_, options);
   };
+  if (concurrent::thread_random() >> kScanSampleShift == 0) background_->read_sampled();
   if (options.isolation != Isolation::Exclusive) {
     return std::make_unique<ConcurrentCursor>(std::move(self), open(), false);
   }

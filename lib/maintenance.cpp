@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <utility>
 #include <vector>
 
@@ -137,10 +138,9 @@ bool merge_small_neighbours(Core& core, const JobControl& control) {
   return false;
 }
 
-}  // namespace
-
-bool flush_for_memory(Core& core, const JobControl& control) {
-  if (!memory_due(core)) return false;
+// Flushes the segments with the most in memory, until it is `size_wanted` bytes together. False:
+// there is nothing that could be flushed now.
+bool flush_largest(Core& core, std::size_t size_wanted, const JobControl& control) {
   std::vector<std::pair<std::size_t, SegmentPtr>> by_size;
   for (const SegmentPtr& segment : core.routes().segments()) {
     const segment::ViewRef view = Core::view_of(*segment);
@@ -153,7 +153,7 @@ bool flush_for_memory(Core& core, const JobControl& control) {
   std::vector<SegmentPtr> chosen;
   std::size_t collected = 0;
   for (auto& [size, segment] : by_size) {
-    if (collected >= core.options.memory_budget / 8) break;
+    if (collected >= size_wanted) break;
     collected += size;
     chosen.push_back(std::move(segment));
   }
@@ -162,6 +162,16 @@ bool flush_for_memory(Core& core, const JobControl& control) {
   if (core.concurrency != nullptr) core.concurrency->domain.collect();
   core.memory_after_flush = core.memory_size();
   return true;
+}
+
+}  // namespace
+
+bool flush_for_memory(Core& core, const JobControl& control) {
+  return memory_due(core) && flush_largest(core, core.options.memory_budget / 8, control);
+}
+
+bool flush_for_readers(Core& core, const JobControl& control) {
+  return flush_largest(core, SIZE_MAX, control);
 }
 
 bool maintain_once(Core& core, const JobControl& control) {

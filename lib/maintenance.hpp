@@ -28,6 +28,10 @@ bool maintain_once(Core& core, const JobControl& control = {});
 // Flushes the largest segments when memory is due. False: it is not.
 bool flush_for_memory(Core& core, const JobControl& control = {});
 
+// Flushes all that is in memory: nothing is being added to it, and every read has to look there.
+// False: there is nothing.
+bool flush_for_readers(Core& core, const JobControl& control = {});
+
 // Flushes segments until none has memory.
 void flush_all(Core& core, const JobControl& control = {});
 

@@ -192,5 +192,31 @@ TEST_CASE("of the segments that are due, the one whose reads cost most is merged
   CHECK(runs(!last) == 1);
 }
 
+TEST_CASE("memory that is only read any more is flushed", "[concurrent][jobs]") {
+  Options options = concurrent_options();
+  options.memory_budget = 4 << 20;
+  options.tuning.inline_maintenance = true;
+  auto index = SegmentIndexAccess::open(directory::make_memory_directory(), options);
+  for (int i = 0; i < 4'000; ++i) index.put(std::to_string(i), std::string(60, 'v'));
+  REQUIRE(index.statistics().flush_count == 0);  // Far from a reason to flush for writers.
+  const auto limit = std::chrono::steady_clock::now() + Interleave::kLimit;
+  const bool scans = GENERATE(false, true);
+  std::size_t wrong = 0;
+  for (int i = 0; index.statistics().runs.memory_entry_count != 0; i = (i + 1) % 4'000) {
+    REQUIRE(std::chrono::steady_clock::now() < limit);
+    for (int k = 0; k < 100; ++k) {
+      if (scans) {
+        auto cursor = index.scan({.from = std::to_string(i)});
+        wrong += cursor.next() ? 0 : 1;
+      } else {
+        wrong += index.contains(std::to_string(i)) ? 0 : 1;
+      }
+    }
+  }
+  CHECK(wrong == 0);
+  CHECK(index.statistics().flush_count == 1);
+  CHECK(index.statistics().runs.run_entry_count == 4'000);
+}
+
 }  // namespace
 }  // namespace varve::test
