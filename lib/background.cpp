@@ -119,10 +119,12 @@ void Background::wake_if_due() noexcept {
   if (!asked_.exchange(true, std::memory_order_acq_rel)) wake();
 }
 
-// Memory that grows slowly counts as quiet too, as long as the flush is worth it.
+// Memory that grows slowly counts as quiet too, as long as the flush is worth it. And memory that
+// was flushed but had readers in it then, which nobody may have looked at since: the job that finds
+// nothing to flush gives it back.
 void Background::read_sampled() noexcept {
   if (maintenance_threads_.empty()) return;
-  const std::size_t size = memory_size();
+  const std::size_t size = core_.memory_size();
   if (size < quiet_from_) return;
   const Clock::rep now = Clock::now().time_since_epoch().count();
   const std::size_t before = quiet_size_.load(std::memory_order_relaxed);

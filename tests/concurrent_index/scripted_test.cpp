@@ -202,7 +202,7 @@ TEST_CASE("memory that is only read any more is flushed", "[concurrent][jobs]") 
   const auto limit = std::chrono::steady_clock::now() + Interleave::kLimit;
   const bool scans = GENERATE(false, true);
   std::size_t wrong = 0;
-  for (int i = 0; index.statistics().runs.memory_entry_count != 0; i = (i + 1) % 4'000) {
+  for (int i = 0; index.statistics().memory_size != 0; i = (i + 1) % 4'000) {
     REQUIRE(std::chrono::steady_clock::now() < limit);
     for (int k = 0; k < 100; ++k) {
       if (scans) {
