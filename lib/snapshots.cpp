@@ -19,6 +19,12 @@ std::int64_t now() noexcept {
   return std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
+// Where the calling thread begins to look: threads seldom want the same slot then, and each finds
+// its own again at once.
+std::size_t first_place(std::size_t place_count) noexcept {
+  return std::hash<std::thread::id>()(std::this_thread::get_id()) % place_count;
+}
+
 }  // namespace
 
 Snapshots::~Snapshots() {
@@ -26,10 +32,10 @@ Snapshots::~Snapshots() {
   while (block != nullptr) delete std::exchange(block, block->next.load(std::memory_order_relaxed));
 }
 
-// A free slot, now pending. Threads begin to look at different places, so that they seldom want the
-// same one; blocks are never taken back, so that nobody needs to know who is in them.
+// A free slot, now pending. Blocks are never taken back, so that nobody needs to know who is in
+// them.
 Snapshots::Slot& Snapshots::claim() {
-  const std::size_t start = std::hash<std::thread::id>()(std::this_thread::get_id()) % kBlockSize;
+  const std::size_t start = first_place(kBlockSize);
   for (Block* block = &first_;;) {
     for (std::size_t i = 0; i < kBlockSize; ++i) {
       Slot& slot = block->slots[(start + i) % kBlockSize];
@@ -64,15 +70,20 @@ void Snapshots::add(Sequence sequence) {
 }
 
 void Snapshots::remove(Sequence sequence) noexcept {
-  bool removed = false;
-  for_each([&](Slot& slot) {
-    std::uint64_t expected = sequence + kBias;
-    removed =
-        removed || (slot.held.load(std::memory_order_relaxed) == expected &&
-                    slot.held.compare_exchange_strong(expected, kFree, std::memory_order_acq_rel));
-  });
-  VARVE_CHECK(removed);
-  count_.fetch_sub(1, std::memory_order_relaxed);
+  const std::size_t start = first_place(kBlockSize);
+  for (Block* block = &first_; block != nullptr;
+       block = block->next.load(std::memory_order_acquire)) {
+    for (std::size_t i = 0; i < kBlockSize; ++i) {
+      std::atomic<std::uint64_t>& held = block->slots[(start + i) % kBlockSize].held;
+      std::uint64_t expected = sequence + kBias;
+      if (held.load(std::memory_order_relaxed) == expected &&
+          held.compare_exchange_strong(expected, kFree, std::memory_order_acq_rel)) {
+        count_.fetch_sub(1, std::memory_order_relaxed);
+        return;
+      }
+    }
+  }
+  VARVE_CHECK(false);  // It was never registered.
 }
 
 template <typename Visit>
