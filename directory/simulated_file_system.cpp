@@ -3,8 +3,8 @@
 
 #include <algorithm>
 #include <cstring>
-#include <map>
 #include <mutex>
+#include <numeric>
 #include <utility>
 
 #include "directory/check.hpp"
@@ -21,10 +21,6 @@ constexpr std::array<std::string_view, 15> kOperationNames = {
     "examine", "map",    "map for writing"};
 static_assert(kOperationNames.size() == static_cast<std::size_t>(Operation::MapWritable) + 1);
 
-bool is_step(Operation operation) noexcept {
-  return operation <= Operation::SyncDirectory;
-}
-
 }  // namespace
 
 std::string_view to_string(Operation operation) noexcept {
@@ -35,18 +31,21 @@ std::vector<RebootPolicy> reboot_policies(std::uint64_t seed_count) {
   using Data = RebootPolicy::Data;
   using Names = RebootPolicy::Names;
   using Fill = RebootPolicy::Fill;
+  constexpr std::array kFills = {Fill::Garbage, Fill::Zeros, Fill::Stale};
   std::vector<RebootPolicy> policies;
   for (const Names names : {Names::Lost, Names::Kept}) {
     policies.push_back({.data = Data::Lost, .names = names});
     policies.push_back({.data = Data::Kept, .names = names});
-    policies.push_back({.data = Data::SizeOnly, .names = names, .fill = Fill::Zeros});
-    policies.push_back({.data = Data::SizeOnly, .names = names, .fill = Fill::Garbage});
+    for (const Fill fill : kFills) {
+      policies.push_back({.data = Data::SizeOnly, .names = names, .fill = fill});
+    }
   }
   for (std::uint64_t seed = 0; seed < seed_count; ++seed) {
     policies.push_back({.data = seed % 8 == 7 ? Data::Lost : Data::Mixed,
                         .names = seed % 4 == 3 ? Names::Prefix : Names::Mixed,
-                        .fill = seed % 2 == 0 ? Fill::Garbage : Fill::Zeros,
-                        .seed = seed + 1});
+                        .fill = kFills[seed % kFills.size()],
+                        .seed = seed + 1,
+                        .sector_size = seed % 5 < 3 ? std::size_t{512} : std::size_t{4096}});
   }
   return policies;
 }
@@ -67,6 +66,7 @@ struct SimulatedFileSystem::Core {
   const Fault* begin(Operation operation, std::string_view name, std::string_view other = {}) {
     if (power_cut) throw PowerCut();
     if (is_step(operation)) {
+      if (watcher) watcher(steps.size());
       if (steps.size() == cut_at) {
         cut_power();
         throw PowerCut();
@@ -88,7 +88,10 @@ struct SimulatedFileSystem::Core {
       const std::uint64_t number = planned.matched++;
       if (number != fault.nth && !(fault.sticky && number > fault.nth)) continue;
       ++planned.fired;
-      if (hit == nullptr) hit = &fault;
+      if (hit != nullptr) continue;
+      hit = &fault;
+      faulted_calls.push_back(
+          {static_cast<std::size_t>(&planned - faults.data()), operation, std::string(name)});
     }
     return hit;
   }
@@ -112,7 +115,7 @@ struct SimulatedFileSystem::Core {
   }
 
   const std::string label;
-  std::mutex mutex;
+  std::recursive_mutex mutex;  // The watcher of steps calls back.
   SimulatedMedium medium;
   SimulatedMedium at_cut;
   bool power_cut = false;
@@ -122,6 +125,8 @@ struct SimulatedFileSystem::Core {
   std::vector<std::string> steps;
   std::array<std::uint64_t, kOperationCount> call_counts{};  // By Operation.
   std::vector<Planned> faults;
+  std::vector<FaultedCall> faulted_calls;
+  std::function<void(std::uint64_t)> watcher;
   std::shared_ptr<LocalOwnership> ownership = std::make_shared<LocalOwnership>();
 };
 
@@ -262,6 +267,10 @@ std::uint64_t SimulatedFileSystem::step_count() const {
   const std::lock_guard lock(core_->mutex);
   return core_->steps.size();
 }
+void SimulatedFileSystem::watch_steps(std::function<void(std::uint64_t)> watcher) {
+  const std::lock_guard lock(core_->mutex);
+  core_->watcher = std::move(watcher);
+}
 std::vector<std::string> SimulatedFileSystem::steps() const {
   const std::lock_guard lock(core_->mutex);
   return core_->steps;
@@ -304,6 +313,14 @@ void SimulatedFileSystem::clear_faults() {
   const std::lock_guard lock(core_->mutex);
   for (Core::Planned& planned : core_->faults) planned.active = false;
 }
+std::vector<FaultedCall> SimulatedFileSystem::faulted_calls() const {
+  const std::lock_guard lock(core_->mutex);
+  return core_->faulted_calls;
+}
+std::uint64_t SimulatedFileSystem::call_count() const {
+  const std::lock_guard lock(core_->mutex);
+  return std::accumulate(core_->call_counts.begin(), core_->call_counts.end(), std::uint64_t{0});
+}
 std::uint64_t SimulatedFileSystem::call_count(Operation operation) const {
   const std::lock_guard lock(core_->mutex);
   return core_->call_counts.at(static_cast<std::size_t>(operation));
@@ -321,7 +338,12 @@ std::optional<std::string> SimulatedFileSystem::peek(std::string_view name) cons
 }
 void SimulatedFileSystem::plant(std::string_view name, std::string_view bytes) {
   const std::lock_guard lock(core_->mutex);
-  core_->medium.plant(name, bytes);
+  core_->medium.plant(name, std::string(bytes));
+}
+
+SimulatedFileSystem::Fingerprint SimulatedFileSystem::fingerprint() const {
+  const std::lock_guard lock(core_->mutex);
+  return core_->medium.fingerprint();
 }
 
 std::string SimulatedFileSystem::path() const {

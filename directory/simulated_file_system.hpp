@@ -23,7 +23,7 @@ class PowerCut final : public std::exception {
 
 // Which of the states that power loss may legally leave is wanted.
 struct RebootPolicy {
-  // Of bytes that were not synced, by sectors of kSectorSize:
+  // Of bytes that were not synced, by sectors of `sector_size`:
   enum class Data : std::uint8_t {
     Lost,      // None reached the medium.
     Kept,      // All did.
@@ -38,11 +38,16 @@ struct RebootPolicy {
     Mixed,   // Any did, but none without the earlier ones that it builds upon.
   };
   // What is in the part of a file that has its size but not its bytes.
-  enum class Fill : std::uint8_t { Zeros, Garbage };  // Garbage: random, or stale bytes of ours.
+  enum class Fill : std::uint8_t {
+    Zeros,
+    Stale,    // What files of ours hold or held at the same offset: valid looking, of another time.
+    Garbage,  // Stale or random, by sectors.
+  };
   Data data = Data::Lost;
   Names names = Names::Lost;
   Fill fill = Fill::Zeros;
   std::uint64_t seed = 0;
+  std::size_t sector_size = 512;  // What the device writes at once, or tears.
 };
 // Every combination that needs no seed, then `seed_count` mixed ones.
 [[nodiscard]] std::vector<RebootPolicy> reboot_policies(std::uint64_t seed_count);
@@ -66,6 +71,9 @@ enum class Operation : std::uint8_t {
   MapWritable,
 };
 inline constexpr std::size_t kOperationCount = 15;
+[[nodiscard]] constexpr bool is_step(Operation operation) noexcept {
+  return operation <= Operation::SyncDirectory;
+}
 [[nodiscard]] std::string_view to_string(Operation operation) noexcept;
 
 // A call that is to fail.
@@ -81,6 +89,13 @@ struct Fault {
   // Sync: the unsynced bytes count as clean afterwards, so that no later sync writes them, while
   // reads go on showing them; what Linux does.
   bool drop_unsynced = false;
+};
+
+// A call that a planned fault refused.
+struct FaultedCall {
+  std::size_t fault_id = 0;
+  Operation operation = Operation::Open;
+  std::string name;
 };
 
 // A FileSystem in memory that remembers what a real one would lose: power loss at any step, in
@@ -104,6 +119,10 @@ class SimulatedFileSystem final : public FileSystem {
   void cut_power();  // Now.
   [[nodiscard]] bool power_is_cut() const;
   [[nodiscard]] std::uint64_t step_count() const;
+  // Calls `watcher` with the number of each step before it is taken, while all other calls wait. It
+  // may ask for step_count(), after_reboot() and after_kill(), and call nothing else of this
+  // object.
+  void watch_steps(std::function<void(std::uint64_t step)> watcher);
   // Every step so far, e.g. "rename MANIFEST.tmp MANIFEST": a protocol as plain text.
   [[nodiscard]] std::vector<std::string> steps() const;
 
@@ -117,13 +136,19 @@ class SimulatedFileSystem final : public FileSystem {
   std::size_t add_fault(Fault fault);
   [[nodiscard]] std::uint64_t fired(std::size_t fault_id) const;  // How many calls it refused.
   void clear_faults();                                            // Keeps the counts.
+  [[nodiscard]] std::vector<FaultedCall> faulted_calls() const;   // Of all faults, in their order.
   // How many calls `fault` could have hit so far, for running once per such call.
   [[nodiscard]] std::uint64_t call_count(Operation operation) const;
-  void set_mappable(bool mappable);  // False: both kinds of mapping are null.
+  [[nodiscard]] std::uint64_t call_count() const;  // Of any kind.
+  void set_mappable(bool mappable);                // False: both kinds of mapping are null.
 
   // For tests: the file as it is, past all counting and faults; and a durable file of these bytes.
   [[nodiscard]] std::optional<std::string> peek(std::string_view name) const;
   void plant(std::string_view name, std::string_view bytes);
+  // Of the names, and of the bytes as they are read: equal media have equal ones, and others do not
+  // for all that a test can do. Not made with any checksum of the formats.
+  using Fingerprint = std::array<std::uint64_t, 2>;
+  [[nodiscard]] Fingerprint fingerprint() const;
 
   [[nodiscard]] std::string path() const override;
   [[nodiscard]] std::unique_ptr<File> create(std::string_view name) override;

@@ -2,6 +2,8 @@
 #include "directory/simulated_medium.hpp"
 
 #include <algorithm>
+#include <bit>
+#include <cstring>
 #include <random>
 #include <set>
 #include <unordered_map>
@@ -16,15 +18,23 @@ constexpr std::size_t kSectorSize = SimulatedFileSystem::kSectorSize;
 
 #if defined(__clang__) || defined(__GNUC__)
 #define VARVE_NO_SANITIZE_THREAD __attribute__((no_sanitize("thread")))
+using AliasingWord [[gnu::may_alias]] = std::uint64_t;
 #else
-#define VARVE_NO_SANITIZE_THREAD
+#error "needs a word that may alias characters"
 #endif
 
 // Copies bytes that another thread may be storing into through a mapping, as write-back does: each
 // byte is old or new. Not memcpy, which the thread sanitizer would see through.
 VARVE_NO_SANITIZE_THREAD void copy_while_stored(char* to, const char* from, std::size_t size) {
+  std::size_t i = 0;
+  if (reinterpret_cast<std::uintptr_t>(from) % alignof(std::uint64_t) == 0) {
+    for (; i + sizeof(std::uint64_t) <= size; i += sizeof(std::uint64_t)) {
+      const std::uint64_t word = *reinterpret_cast<const volatile AliasingWord*>(from + i);
+      std::memcpy(to + i, &word, sizeof word);
+    }
+  }
   const volatile char* const source = from;
-  for (std::size_t i = 0; i < size; ++i) to[i] = source[i];
+  for (; i < size; ++i) to[i] = source[i];
 }
 
 std::string copy_of(const SimulatedInode& inode) {
@@ -34,9 +44,36 @@ std::string copy_of(const SimulatedInode& inode) {
   return copy;
 }
 
-std::string_view sector_of(std::string_view bytes, std::size_t offset) {
-  return offset >= bytes.size() ? std::string_view() : bytes.substr(offset, kSectorSize);
+std::string_view sector_of(std::string_view bytes, std::size_t offset,
+                           std::size_t size = kSectorSize) {
+  return offset >= bytes.size() ? std::string_view() : bytes.substr(offset, size);
 }
+
+// Two chains of multiplications over words, which have nothing in common with the checksums of the
+// formats: a checksum over bytes that end in the same checksum can be blind to them.
+class FingerprintHasher {
+ public:
+  void add(std::string_view bytes) {
+    add(static_cast<std::uint64_t>(bytes.size()));
+    std::size_t at = 0;
+    for (; at + sizeof(std::uint64_t) <= bytes.size(); at += sizeof(std::uint64_t)) {
+      std::uint64_t word = 0;
+      std::memcpy(&word, bytes.data() + at, sizeof word);
+      add(word);
+    }
+    std::uint64_t rest = 0;
+    for (; at < bytes.size(); ++at) rest = rest << 8 | static_cast<unsigned char>(bytes[at]);
+    add(rest);
+  }
+  [[nodiscard]] SimulatedFileSystem::Fingerprint value() const { return state_; }
+
+ private:
+  void add(std::uint64_t word) {
+    state_[0] = std::rotl((state_[0] ^ word) * 0x9fb21c651e98df25ULL, 29);
+    state_[1] = std::rotl((state_[1] + word) * 0xd6e8feb86659fd93ULL, 37) ^ word;
+  }
+  SimulatedFileSystem::Fingerprint state_ = {0x2545f4914f6cdd1dULL, 0x94d049bb133111ebULL};
+};
 
 using Random = std::mt19937_64;
 bool coin(Random& random) {
@@ -83,7 +120,7 @@ class DataLoss {
     std::string bytes = durable.substr(0, std::min(durable.size(), size));
     while (bytes.size() < size) {
       const std::size_t offset = bytes.size();
-      bytes += fill(offset, std::min(kSectorSize, size - offset));
+      bytes += fill(offset, std::min(policy_.sector_size, size - offset));
     }
     return bytes;
   }
@@ -97,8 +134,9 @@ class DataLoss {
     bytes.reserve(size);
     while (bytes.size() < size) {
       const std::size_t offset = bytes.size();
-      const std::size_t length = std::min(kSectorSize, size - offset);
-      bytes += mixed_sector(sector_of(durable, offset), sector_of(current, offset), offset, length);
+      const std::size_t length = std::min(policy_.sector_size, size - offset);
+      bytes += mixed_sector(sector_of(durable, offset, length), sector_of(current, offset, length),
+                            offset, length);
     }
     return bytes;
   }
@@ -127,13 +165,16 @@ class DataLoss {
   std::string fill(std::size_t offset, std::size_t length) {
     std::string bytes(length, '\0');
     if (policy_.fill == RebootPolicy::Fill::Zeros) return bytes;
-    if (!stale_.empty() && coin(random_)) {
+    const bool stale = policy_.fill == RebootPolicy::Fill::Stale || coin(random_);
+    if (stale && !stale_.empty()) {
       const std::string& from = stale_[below(random_, stale_.size())];
-      const std::string_view sector = sector_of(from, offset);
-      sector.copy(bytes.data(), length);
+      sector_of(from, offset, length).copy(bytes.data(), length);
       return bytes;
     }
-    for (char& byte : bytes) byte = static_cast<char>(random_());
+    for (std::size_t at = 0; at < length; at += sizeof(std::uint64_t)) {
+      const std::uint64_t word = random_();
+      std::memcpy(bytes.data() + at, &word, std::min(sizeof word, length - at));
+    }
     return bytes;
   }
 
@@ -239,12 +280,25 @@ void SimulatedMedium::sync_names() {
   unsynced_.clear();
 }
 
-void SimulatedMedium::plant(std::string_view name, std::string_view bytes) {
+void SimulatedMedium::plant(std::string_view name, std::string bytes) {
   auto inode = std::make_shared<SimulatedInode>();
   *inode->current = bytes;
-  inode->durable = bytes;
+  inode->durable = std::move(bytes);
   names_.insert_or_assign(std::string(name), inode);
   durable_names_.insert_or_assign(std::string(name), inode);
+}
+
+SimulatedFileSystem::Fingerprint SimulatedMedium::fingerprint() const {
+  FingerprintHasher hasher;
+  for (const auto& [name, inode] : names_) {
+    hasher.add(name);
+    if (inode->writable_mapping_count == 0) {
+      hasher.add(*inode->current);
+    } else {
+      hasher.add(copy_of(*inode));
+    }
+  }
+  return hasher.value();
 }
 
 SimulatedMedium SimulatedMedium::clone() const {
@@ -275,7 +329,7 @@ SimulatedMedium SimulatedMedium::clone() const {
 SimulatedMedium SimulatedMedium::after_power_loss(const RebootPolicy& policy) const {
   Random random(policy.seed);
   std::vector<std::string> stale;
-  if (policy.fill == RebootPolicy::Fill::Garbage) {
+  if (policy.fill != RebootPolicy::Fill::Zeros) {
     for (const auto& [name, inode] : names_) stale.push_back(copy_of(*inode));
     for (const SimulatedNameChange& change : unsynced_) stale.push_back(change.inode->durable);
   }

@@ -48,7 +48,9 @@ class SimulatedMedium {
   void rename(std::string_view from, std::string_view to);        // Requires: `from`.
   void remove(std::string_view name);                             // Requires: present.
   void sync_names();
-  void plant(std::string_view name, std::string_view bytes);
+  void plant(std::string_view name, std::string bytes);
+
+  [[nodiscard]] SimulatedFileSystem::Fingerprint fingerprint() const;
 
   // Copies that share nothing with this one.
   [[nodiscard]] SimulatedMedium clone() const;

@@ -374,9 +374,15 @@ std::vector<SegmentPtr> merge_main(Core& core, const SegmentPtr& segment,
   const std::vector<Part> parts = take_parts(core, {segment}, control);
   const segment::View& view = *parts.front().view;
   const Sequence cut = parts.front().cut;
-  if (!view.frozen.empty() && !VARVE_MUTANT("merge.log_not_synced")) sync_log(core, control);
-  const std::vector<Sequence> snapshots = core.snapshots_for_merge();
   const auto manifest = core.manifest();
+  const std::size_t record_at = position_of(*manifest, segment->id());
+  // Also what a range erase takes away must not run ahead of the log: after power loss the other
+  // segments would still have their part of the range.
+  const bool ahead = !view.frozen.empty() ||
+                     oldest_unflushed(view, manifest->segments[record_at].flushed_sequence) !=
+                         segment::kSequenceMax;
+  if (ahead && !VARVE_MUTANT("merge.log_not_synced")) sync_log(core, control);
+  const std::vector<Sequence> snapshots = core.snapshots_for_merge();
   const std::uint64_t version = segment->version().version() + 1;
   const bool appends = only_appends(core, view);
   std::vector<segment::RunLayer> inputs = view.runs;
@@ -396,7 +402,7 @@ std::vector<SegmentPtr> merge_main(Core& core, const SegmentPtr& segment,
   segment::PruningSource source(deltas, inputs, rules_for(snapshots, view, true), segment->lower(),
                                 segment->upper());
   if (appends) {
-    SegmentRecord kept = manifest->segments[position_of(*manifest, segment->id())];
+    SegmentRecord kept = manifest->segments[record_at];
     kept.slices.clear();
     kept.flushed_sequence = cut;
     kept.version = version;

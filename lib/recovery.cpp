@@ -223,17 +223,24 @@ void remove_strays(Core& core) {
     if (segment.main) live.insert(run_file_name(*segment.main));
     for (const RunRecord& slice : segment.slices) live.insert(run_file_name(slice));
   }
+  std::vector<std::string> strays;
+  bool lasting = false;
   for (const directory::FileInfo& file : core.directory->list()) {
     const auto name = parse_file_name(file.name);
     if (!name || live.contains(file.name)) continue;
     if (name->type == FileName::Type::Lock || name->type == FileName::Type::Manifest) continue;
     // We make regular files only; a link by a temporary name is removed, never followed.
-    const bool removable =
-        file.kind == directory::FileKind::Regular ||
-        (file.kind == directory::FileKind::Symlink && name->type == FileName::Type::Temporary);
+    const bool temporary = name->type == FileName::Type::Temporary;
+    const bool removable = file.kind == directory::FileKind::Regular ||
+                           (file.kind == directory::FileKind::Symlink && temporary);
     if (!removable) continue;
-    core.directory->remove(file.name);
+    strays.push_back(file.name);
+    lasting = lasting || !temporary;
   }
+  // The process that died may not have synced the manifest's name. The one before it, which power
+  // loss could then bring back, may name these files: not one goes before this manifest lasts.
+  if (lasting) core.catalog.replace(*core.ownership, [](Manifest&) {});
+  for (const std::string& name : strays) core.directory->remove(name);
 }
 
 // From here on the index is ours to write: a new epoch, by one manifest edit. The log's first file

@@ -294,6 +294,75 @@ TEST_CASE("steps read as the protocol they are", "[directory][simulated]") {
                                  "rename main-1-1.varve.tmp main-1-1.varve", "sync the directory"});
 }
 
+TEST_CASE("the watcher of steps sees the medium before each of them", "[directory][simulated]") {
+  SimulatedFileSystem disk;
+  std::vector<std::string> seen;
+  disk.watch_steps([&](std::uint64_t step) {
+    CHECK(step == disk.step_count());
+    seen.push_back(contents(*disk.after_kill(), "a"));
+  });
+  const auto file = disk.create("a");
+  file->write(0, "1");
+  file->write(0, "2");
+  CHECK(seen == std::vector<std::string>{"(absent)", "", "1"});
+  disk.watch_steps({});
+  file->write(0, "3");
+  CHECK(seen.size() == 3);
+}
+
+TEST_CASE("media of the same names and bytes have the same fingerprint, and no others",
+          "[directory][simulated]") {
+  SimulatedFileSystem disk, other;
+  disk.plant("a", "12345678x");
+  other.plant("a", "12345678x");
+  CHECK(disk.fingerprint() == other.fingerprint());
+  std::set<SimulatedFileSystem::Fingerprint> all = {disk.fingerprint()};
+  const auto differs = [&](std::string_view name, std::string_view bytes) {
+    SimulatedFileSystem next;
+    next.plant(name, bytes);
+    return all.insert(next.fingerprint()).second;
+  };
+  CHECK(differs("b", "12345678x"));
+  CHECK(differs("a", "12345678y"));
+  CHECK(differs("a", "12345679x"));
+  CHECK(differs("a", "12345678"));
+  CHECK(differs("a", std::string_view("12345678x\0", 10)));
+  CHECK(differs("a1", "2345678x"));
+  CHECK(differs("a", ""));
+}
+
+TEST_CASE("every refused call is on record", "[directory][simulated][faults]") {
+  SimulatedFileSystem disk;
+  const std::size_t third = disk.add_fault({.nth = 2});
+  const auto file = disk.create("a");
+  file->write(0, "1");
+  CHECK_THROWS_AS(file->sync(), Error);
+  file->sync();
+  CHECK(disk.call_count() == 4);
+  const std::vector<FaultedCall> calls = disk.faulted_calls();
+  REQUIRE(calls.size() == 1);
+  CHECK(calls[0].fault_id == third);
+  CHECK(calls[0].operation == Operation::Sync);
+  CHECK(calls[0].name == "a");
+}
+
+TEST_CASE("with larger sectors more is old or new at once", "[directory][simulated]") {
+  SimulatedFileSystem disk;
+  disk.plant("a", std::string(8192, 'o'));
+  disk.open("a", true)->write(0, std::string(8192, 'n'));
+  std::set<std::size_t> changes;  // Places at which old follows new or the other way round.
+  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    const auto after = disk.after_reboot({.data = Data::Mixed, .seed = seed, .sector_size = 4096});
+    const std::string bytes = contents(*after, "a");
+    for (std::size_t i = 1; i < bytes.size(); ++i) {
+      if (bytes[i] != bytes[i - 1]) changes.insert(i);
+    }
+  }
+  CHECK(changes.contains(4096));
+  CHECK_FALSE(changes.contains(512));  // But for a tear just there.
+  CHECK(changes.size() > 20);          // Tears.
+}
+
 TEST_CASE("an owner cut off by a crash leaves the directory marked open",
           "[directory][simulated][ownership]") {
   const auto disk = std::make_shared<SimulatedFileSystem>();

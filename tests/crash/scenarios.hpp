@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tests/crash/scenario.hpp"
+
+namespace varve::test {
+
+// The table of scenarios of the whole engine, by what they are about.
+[[nodiscard]] std::vector<Scenario> write_scenarios();
+[[nodiscard]] std::vector<Scenario> merge_scenarios();
+[[nodiscard]] std::vector<Scenario> split_scenarios();
+[[nodiscard]] std::vector<Scenario> log_scenarios();
+[[nodiscard]] std::vector<Scenario> reader_scenarios();
+[[nodiscard]] std::vector<Scenario> life_cycle_scenarios();
+[[nodiscard]] std::vector<Scenario> recovery_scenarios();
+[[nodiscard]] std::vector<Scenario> access_scenarios();
+[[nodiscard]] std::vector<Scenario> all_scenarios();
+
+}  // namespace varve::test
