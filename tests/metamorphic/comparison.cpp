@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/metamorphic/comparison.hpp"
+
+#include <exception>
+#include <utility>
+
+#include "tests/metamorphic/model_subject.hpp"
+#include "tests/metamorphic/reducer.hpp"
+#include "tests/support/file_bytes.hpp"
+
+namespace varve::test::metamorphic {
+namespace {
+
+std::string described(const Difference& difference) {
+  std::string text = "operation " + std::to_string(difference.position) + ": expected " +
+                     difference.expected + "\n  found " + difference.found + "\n";
+  if (!difference.message.empty()) text += "  message: " + difference.message + "\n";
+  return text;
+}
+
+std::optional<Difference> first_difference(const Operations& operations, const History& expected,
+                                           IndexSubject& subject) {
+  for (std::size_t i = 0; i < operations.size(); ++i) {
+    std::string found = subject.apply(operations[i]);
+    if (found != expected[i]) {
+      return Difference{i, expected[i], std::move(found), subject.last_message()};
+    }
+  }
+  const std::string end = subject.finish();
+  if (end.empty()) return std::nullopt;
+  return Difference{operations.size(), "a clean end", end, subject.last_message()};
+}
+
+std::unique_ptr<IndexSubject> plain_subject(const Configuration& configuration) {
+  return std::make_unique<IndexSubject>(configuration);
+}
+
+}  // namespace
+
+std::string Failure::report() const {
+  return "configuration: " + configuration + "\n" + described(difference) +
+         "the whole list is in " + whole_list.string() + "\nreduced (" + reduced_list.string() +
+         "): " + described(reduced_difference) + "# begin\n" + to_text(reduced) + "# end\n";
+}
+
+Comparison::Comparison(std::vector<Configuration> configurations, MakeSubject make)
+    : configurations_(std::move(configurations)),
+      make_(make ? std::move(make) : MakeSubject(plain_subject)),
+      events_(configurations_.size()) {}
+
+std::optional<Failure> Comparison::run(const Operations& operations, const std::string& name) {
+  for (std::size_t i = 0; i < configurations_.size(); ++i) {
+    const auto found = difference(operations, i);
+    if (found) return failure(operations, i, *found, name);
+  }
+  return std::nullopt;
+}
+
+std::optional<Difference> Comparison::difference(const Operations& operations,
+                                                 std::size_t configuration) {
+  const History expected = model_history(operations);
+  const auto subject = make_(configurations_[configuration]);
+  try {
+    auto found = first_difference(operations, expected, *subject);
+    operation_count_ += operations.size();
+    events_[configuration].add(subject->events());
+    return found;
+  } catch (const std::exception& error) {
+    return Difference{operations.size(), "a clean end", "an exception", error.what()};
+  }
+}
+
+Failure Comparison::failure(const Operations& operations, std::size_t configuration,
+                            const Difference& difference, const std::string& name) {
+  const std::string& configuration_name = configurations_[configuration].name;
+  Failure failure{.configuration = configuration_name, .difference = difference};
+  const std::filesystem::path folder = std::filesystem::temp_directory_path();
+  failure.whole_list = folder / ("varve-metamorphic-" + name + ".txt");
+  write_file(failure.whole_list, "# " + configuration_name + "\n" + to_text(operations));
+  // What comes behind the operation that showed it cannot be its cause.
+  Operations needed = operations;
+  if (difference.position < needed.size()) needed.resize(difference.position + 1);
+  const auto fails = [&](const Operations& candidate) {
+    return this->difference(candidate, configuration).has_value();
+  };
+  failure.reduced = reduce(needed, fails).operations;
+  failure.reduced_difference =
+      this->difference(failure.reduced, configuration)
+          .value_or(Difference{.expected = "the same failure",
+                               .found = "none this time: chance has a say in it"});
+  failure.reduced_list = folder / ("varve-metamorphic-" + name + "-reduced.txt");
+  write_file(failure.reduced_list, "# " + configuration_name + "\n" + to_text(failure.reduced));
+  return failure;
+}
+
+}  // namespace varve::test::metamorphic
