@@ -1,15 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/metamorphic/comparison.hpp"
 
+#include <algorithm>
+#include <chrono>
 #include <exception>
+#include <string_view>
 #include <utility>
 
+#include "tests/metamorphic/forked.hpp"
 #include "tests/metamorphic/model_subject.hpp"
 #include "tests/metamorphic/reducer.hpp"
 #include "tests/support/file_bytes.hpp"
 
 namespace varve::test::metamorphic {
 namespace {
+
+// Of one list in one configuration, with the slowest of sanitizers on a machine that others use.
+constexpr std::chrono::seconds kRunTimeMax{300};
 
 std::string described(const Difference& difference) {
   std::string text = "operation " + std::to_string(difference.position) + ": expected " +
@@ -31,6 +38,27 @@ std::optional<Difference> first_difference(const Operations& operations, const H
   return Difference{operations.size(), "a clean end", end, subject.last_message()};
 }
 
+// A difference as a text of lines, for its way through a pipe; no line has a line break in it but
+// perhaps the last. "": none.
+std::string packed(const Difference& difference) {
+  return std::to_string(difference.position) + "\n" + difference.expected + "\n" +
+         difference.found + "\n" + difference.message;
+}
+
+std::optional<Difference> unpacked(std::string_view text) {
+  if (text.empty()) return std::nullopt;
+  const auto line = [&text] {
+    const std::string found(text.substr(0, text.find('\n')));
+    text.remove_prefix(std::min(found.size() + 1, text.size()));
+    return found;
+  };
+  Difference difference{.position = std::stoull(line())};
+  difference.expected = line();
+  difference.found = line();
+  difference.message = text;
+  return difference;
+}
+
 std::unique_ptr<IndexSubject> plain_subject(const Configuration& configuration) {
   return std::make_unique<IndexSubject>(configuration);
 }
@@ -43,8 +71,9 @@ std::string Failure::report() const {
          "): " + described(reduced_difference) + "# begin\n" + to_text(reduced) + "# end\n";
 }
 
-Comparison::Comparison(std::vector<Configuration> configurations, MakeSubject make)
+Comparison::Comparison(std::vector<Configuration> configurations, Runs runs, MakeSubject make)
     : configurations_(std::move(configurations)),
+      runs_(runs),
       make_(make ? std::move(make) : MakeSubject(plain_subject)),
       events_(configurations_.size()) {}
 
@@ -58,16 +87,36 @@ std::optional<Failure> Comparison::run(const Operations& operations, const std::
 
 std::optional<Difference> Comparison::difference(const Operations& operations,
                                                  std::size_t configuration) {
+  auto found = runs_ == Runs::Forked ? difference_forked(operations, configuration)
+                                     : difference_here(operations, configuration);
+  operation_count_ += operations.size();
+  return found;
+}
+
+std::optional<Difference> Comparison::difference_here(const Operations& operations,
+                                                      std::size_t configuration) {
   const History expected = model_history(operations);
-  const auto subject = make_(configurations_[configuration]);
   try {
+    const auto subject = make_(configurations_[configuration]);
     auto found = first_difference(operations, expected, *subject);
-    operation_count_ += operations.size();
     events_[configuration].add(subject->events());
     return found;
   } catch (const std::exception& error) {
     return Difference{operations.size(), "a clean end", "an exception", error.what()};
   }
+}
+
+std::optional<Difference> Comparison::difference_forked(const Operations& operations,
+                                                        std::size_t configuration) {
+  const ForkedResult result = run_forked(
+      [&] {
+        const auto found = difference_here(operations, configuration);
+        return found ? packed(*found) : std::string();
+      },
+      kRunTimeMax);
+  if (result.status == 0) return unpacked(result.text);
+  return Difference{operations.size(), "a clean end",
+                    "a process that ended with status " + std::to_string(result.status)};
 }
 
 Failure Comparison::failure(const Operations& operations, std::size_t configuration,

@@ -37,11 +37,19 @@ struct Failure {
   [[nodiscard]] std::string report() const;
 };
 
+// Where an index runs.
+enum class Runs : std::uint8_t {
+  InProcess,
+  Forked,  // In a process of its own, so that one that aborts or hangs is a difference as well. Of
+           // these there are no events.
+};
+
 // Runs lists of operations in every configuration, and compares the answers with the model's, and
 // so with each other's.
 class Comparison {
  public:
-  explicit Comparison(std::vector<Configuration> configurations, MakeSubject make = {});
+  explicit Comparison(std::vector<Configuration> configurations, Runs runs = Runs::InProcess,
+                      MakeSubject make = {});
 
   // `name` is for the files that keep a list that fails. Stops at the first failure.
   [[nodiscard]] std::optional<Failure> run(const Operations& operations, const std::string& name);
@@ -57,10 +65,15 @@ class Comparison {
  private:
   [[nodiscard]] std::optional<Difference> difference(const Operations& operations,
                                                      std::size_t configuration);
+  [[nodiscard]] std::optional<Difference> difference_here(const Operations& operations,
+                                                          std::size_t configuration);
+  [[nodiscard]] std::optional<Difference> difference_forked(const Operations& operations,
+                                                            std::size_t configuration);
   [[nodiscard]] Failure failure(const Operations& operations, std::size_t configuration,
                                 const Difference& difference, const std::string& name);
 
   const std::vector<Configuration> configurations_;
+  const Runs runs_;
   const MakeSubject make_;
   std::uint64_t operation_count_ = 0;
   std::vector<Events> events_;

@@ -2,8 +2,13 @@
 // Whether the runs would notice: indexes with a planted defect, each of which must be found and
 // reduced to a handful of operations.
 #include <algorithm>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
 #include <memory>
+#include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "tests/metamorphic/comparison.hpp"
 #include "tests/metamorphic/generator.hpp"
@@ -76,6 +81,20 @@ class CarelessSubject final : public IndexSubject {
   }
 };
 
+// Does not survive a second flush.
+class FragileSubject final : public IndexSubject {
+ public:
+  using IndexSubject::IndexSubject;
+
+ private:
+  [[nodiscard]] std::string perform(const Operation& operation) override {
+    flush_count_ += operation.kind == Kind::Flush ? 1 : 0;
+    if (flush_count_ == 2) std::abort();
+    return IndexSubject::perform(operation);
+  }
+  int flush_count_ = 0;
+};
+
 Configuration configuration_named(const std::string& name) {
   for (const Configuration& configuration : all_configurations()) {
     if (configuration.name == name) return configuration;
@@ -84,8 +103,8 @@ Configuration configuration_named(const std::string& name) {
 }
 
 template <typename Defective>
-Failure found(const std::string& name) {
-  Comparison comparison({configuration_named("memory, tiny, bare")},
+Failure found(const std::string& name, Runs runs = Runs::InProcess) {
+  Comparison comparison({configuration_named("memory, tiny, bare")}, runs,
                         [](const Configuration& configuration) -> std::unique_ptr<IndexSubject> {
                           return std::make_unique<Defective>(configuration);
                         });
@@ -134,6 +153,15 @@ TEST_CASE("a planted defect is found, reduced and saved", "[metamorphic][planted
   }
   SECTION("a snapshot that shows the present") {
     check_report(found<FlickeringSubject>("flickering"), 3);
+  }
+  SECTION("an index that aborts its process") {
+    const Failure failure = found<FragileSubject>("fragile", Runs::Forked);
+    check_report(failure, 2);
+    CHECK(failure.difference.found ==
+          "a process that ended with status " + std::to_string(128 + SIGABRT));
+  }
+  SECTION("a batch that loses an erase, in processes of their own") {
+    check_report(found<CarelessSubject>("careless-forked", Runs::Forked), 4);
   }
   SECTION("a batch that loses an erase") {
     check_report(found<CarelessSubject>("careless"), 4);

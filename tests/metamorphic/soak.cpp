@@ -75,12 +75,11 @@ int soak(const SoakOptions& options) {
   if (!options.replay.empty()) {
     replayed = parse_operations(varve::test::read_file(options.replay));
   }
-  Comparison comparison(chosen(options.only));
+  Comparison comparison(chosen(options.only), Runs::Forked);
   std::uint64_t count = 0;
   for (; count == 0 || std::chrono::steady_clock::now() < end; ++count) {
     const std::uint64_t seed = options.seed + count;
     const std::string name = replayed.empty() ? "seed-" + std::to_string(seed) : "replay";
-    // Said before it is run: a list may also end the process.
     std::printf("%s\n", name.c_str());
     std::fflush(stdout);
     const auto failure =
