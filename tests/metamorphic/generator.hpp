@@ -36,6 +36,7 @@ class Generator {
 
   Workload workload_;
   ModelSubject present_;
+  bool may_be_unlogged_ = false;
 };
 
 // The list that a seed stands for; its shape of keys follows from it as well.

@@ -362,7 +362,7 @@ std::string IndexSubject::step_cursor(std::size_t slot, std::uint64_t count) {
 std::string IndexSubject::perform_other(const Operation& operation) {
   switch (operation.kind) {
     case Kind::Flush:
-      return retried([this] { index_.flush(); });
+      return flush_or_sync([this] { index_.flush(); });
     case Kind::Compact:
       return retried([this] { index_.compact(); });
     case Kind::CompactRange:
@@ -372,7 +372,7 @@ std::string IndexSubject::perform_other(const Operation& operation) {
     case Kind::Maintain:
       return retried([this] { static_cast<void>(index_.maintain()); });
     case Kind::Sync:
-      return retried([this] { index_.sync(); });
+      return flush_or_sync([this] { index_.sync(); });
     case Kind::Reopen:
       return reopen(options_);
     case Kind::ReopenOtherwise:
@@ -391,6 +391,12 @@ std::string IndexSubject::perform_other(const Operation& operation) {
     default:
       return "no such operation";
   }
+}
+
+std::string IndexSubject::flush_or_sync(const std::function<void()>& call) {
+  std::string result = retried(call);
+  if (result == "ok") unlogged_ = false;
+  return result;
 }
 
 std::string IndexSubject::cancelled_compaction() {

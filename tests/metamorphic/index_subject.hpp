@@ -71,6 +71,7 @@ class IndexSubject : public Subject {
   [[nodiscard]] std::string figures() const;
   [[nodiscard]] std::string invalid_call(std::uint64_t number);
   [[nodiscard]] std::string cancelled_compaction();
+  [[nodiscard]] std::string flush_or_sync(const std::function<void()>& call);
 
   [[nodiscard]] std::string reopen(const Options& options);
   [[nodiscard]] std::string visit_read_only(const Operation& operation);

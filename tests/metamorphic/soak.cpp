@@ -79,11 +79,11 @@ int soak(const SoakOptions& options) {
   std::uint64_t count = 0;
   for (; count == 0 || std::chrono::steady_clock::now() < end; ++count) {
     const std::uint64_t seed = options.seed + count;
-    const std::string name = replayed.empty() ? "seed-" + std::to_string(seed) : "replay";
+    const bool drawn = options.replay.empty();
+    const std::string name = drawn ? "seed-" + std::to_string(seed) : "replay";
     std::printf("%s\n", name.c_str());
     std::fflush(stdout);
-    const auto failure =
-        comparison.run(replayed.empty() ? generated(seed, options.size) : replayed, name);
+    const auto failure = comparison.run(drawn ? generated(seed, options.size) : replayed, name);
     if (!failure) continue;
     std::printf("DIFFERENCE in %s\n%s", name.c_str(), failure->report().c_str());
     return EXIT_FAILURE;
