@@ -17,6 +17,7 @@ namespace {
 
 // Of one list in one configuration, with the slowest of sanitizers on a machine that others use.
 constexpr std::chrono::seconds kRunTimeMax{300};
+constexpr int kRunsOfUnreliable = 5;
 
 std::string described(const Difference& difference) {
   std::string text = "operation " + std::to_string(difference.position) + ": expected " +
@@ -129,8 +130,17 @@ Failure Comparison::failure(const Operations& operations, std::size_t configurat
   // What comes behind the operation that showed it cannot be its cause.
   Operations needed = operations;
   if (difference.position < needed.size()) needed.resize(difference.position + 1);
+  const auto fails_within = [&](const Operations& candidate, int run_count) {
+    for (int i = 0; i < run_count; ++i) {
+      if (this->difference(candidate, configuration)) return true;
+    }
+    return false;
+  };
+  // Where threads decide whether it fails, each candidate has several chances.
+  const bool reliable = fails_within(needed, 1) && fails_within(needed, 1);
+  const int run_count = reliable ? 1 : kRunsOfUnreliable;
   const auto fails = [&](const Operations& candidate) {
-    return this->difference(candidate, configuration).has_value();
+    return fails_within(candidate, run_count);
   };
   failure.reduced = reduce(needed, fails).operations;
   failure.reduced_difference =

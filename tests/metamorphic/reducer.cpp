@@ -11,10 +11,15 @@ namespace varve::test::metamorphic {
 namespace {
 
 class Reduction {
+  using Clock = std::chrono::steady_clock;
+
  public:
   Reduction(const Operations& operations, const std::function<bool(const Operations&)>& fails,
-            std::uint64_t tried_max)
-      : best_(operations), fails_(fails), tried_max_(tried_max) {}
+            const ReductionLimits& limits)
+      : best_(operations),
+        fails_(fails),
+        tried_count_max_(limits.tried_count_max),
+        end_(Clock::now() + limits.time_max) {}
 
   Reduced run() {
     bool smaller = true;
@@ -31,7 +36,7 @@ class Reduction {
  private:
   bool try_it(Operations candidate) {
     if (gave_up_ || candidate == best_) return false;
-    if (tried_count_ == tried_max_) {
+    if (tried_count_ == tried_count_max_ || Clock::now() >= end_) {
       gave_up_ = true;
       return false;
     }
@@ -158,7 +163,8 @@ class Reduction {
 
   Operations best_;
   const std::function<bool(const Operations&)>& fails_;
-  const std::uint64_t tried_max_;
+  const std::uint64_t tried_count_max_;
+  const Clock::time_point end_;
   std::uint64_t tried_count_ = 0;
   bool gave_up_ = false;
 };
@@ -166,8 +172,8 @@ class Reduction {
 }  // namespace
 
 Reduced reduce(const Operations& operations, const std::function<bool(const Operations&)>& fails,
-               std::uint64_t tried_max) {
-  return Reduction(operations, fails, tried_max).run();
+               const ReductionLimits& limits) {
+  return Reduction(operations, fails, limits).run();
 }
 
 }  // namespace varve::test::metamorphic

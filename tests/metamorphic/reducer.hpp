@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 
@@ -11,7 +12,12 @@ namespace varve::test::metamorphic {
 struct Reduced {
   Operations operations;
   std::uint64_t tried_count = 0;  // Lists that were tried.
-  bool gave_up = false;           // Ended by the limit: it may well become smaller.
+  bool gave_up = false;           // Ended by a limit: it may well become smaller.
+};
+
+struct ReductionLimits {
+  std::uint64_t tried_count_max = 5000;
+  std::chrono::seconds time_max{180};
 };
 
 // A small part of `operations` for which `fails` still holds: without whatever can be left out
@@ -22,6 +28,6 @@ struct Reduced {
 // say, the result is a list that failed at least once.
 [[nodiscard]] Reduced reduce(const Operations& operations,
                              const std::function<bool(const Operations&)>& fails,
-                             std::uint64_t tried_max = 5000);
+                             const ReductionLimits& limits = {});
 
 }  // namespace varve::test::metamorphic
