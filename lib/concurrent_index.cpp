@@ -95,9 +95,9 @@ class ConcurrentIndex final : public Index {
     const Call call(*this);
     if (core_.options.read_only) return;
     core_.failure.rethrow_if_failed();
-    if (core_.unlogged_writes) {
-      const auto jobs = core_.lock_jobs();
-      flush_all(core_);
+    if (core_.unlogged_writes || core_.unlogged_in_flush) {
+      const auto jobs = core_.lock_jobs();  // Waits for the job that flushes some now.
+      if (core_.unlogged_writes) flush_all(core_);
     }
     core_.sync_log();
   }

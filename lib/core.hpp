@@ -70,6 +70,9 @@ class Core {
   // so that a crash leaves a prefix of the writes and whole batches. Set under the lock of the
   // segment that the write goes to.
   std::atomic<bool> unlogged_writes = false;
+  // A flush has taken such writes from memory, and they are not durable yet. Set before it resets
+  // unlogged_writes; a flush that fails leaves both set.
+  std::atomic<bool> unlogged_in_flush = false;
   std::atomic<std::size_t> memory_after_flush = 0;  // What the last flush for memory left, bytes.
   // Bytes that only readers still hold, as of the last look at it: no flush gives them back.
   std::atomic<std::size_t> memory_held = 0;

@@ -126,6 +126,7 @@ std::vector<Slice> freeze_all(Core& core) {
     slices.push_back(
         {segment, segment::ViewRef(segment->view()), core.last_sequence(), std::nullopt, nullptr});
   }
+  core.unlogged_in_flush = true;
   if (VARVE_MUTANT("flush.unlogged_in_parts")) slices.pop_back();
   core.unlogged_writes = false;  // Those that come from now on are not in these slices.
   return slices;
@@ -139,6 +140,7 @@ void flush_unlogged(Core& core, const JobControl& control) {
     // show them without their predecessors.
     core.sync_log();
     flush_slices(core, std::move(slices), control);
+    core.unlogged_in_flush = false;
   } catch (...) {
     core.unlogged_writes = true;
     throw;

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "directory/directory.hpp"
+#include "directory/simulated_file_system.hpp"
 #include "lib/segment_index_access.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/error_of.hpp"
@@ -138,6 +139,27 @@ TEST_CASE("a job of one segment does not keep those of others waiting", "[concur
   std::size_t missing = 0;
   for (std::size_t i = 0; i < written; ++i) missing += index.contains(key_of(i)) ? 0 : 1;
   CHECK(missing == 0);
+}
+
+TEST_CASE("sync() waits for the flush that another thread does of buffered writes",
+          "[concurrent][durability]") {
+  const auto medium = std::make_shared<directory::SimulatedFileSystem>();
+  auto index =
+      SegmentIndexAccess::open(directory::make_posix_directory(medium), concurrent_options());
+  index.put("k", "v", {.durability = Durability::Buffered});
+  Interleave script;
+  auto& frozen = script.stop("flush.frozen", "flusher");
+  script.begin("flusher", [&] { index.flush(); });
+  frozen.await();  // The write counts as flushed, and is nowhere but in memory.
+  script.begin("syncer", [&] { index.sync(); });
+  CHECK_FALSE(script.ends_within("syncer", milliseconds(20)));
+  frozen.release();
+  script.join("syncer");
+  const auto after_kill = medium->after_kill();
+  script.join("flusher");
+  auto recovered =
+      SegmentIndexAccess::open(directory::make_posix_directory(after_kill), concurrent_options());
+  CHECK(value_of(recovered, "k") == "v");
 }
 
 TEST_CASE("a job with a small share of the time rests, and close() does not wait for that",

@@ -100,15 +100,21 @@ class Workload {
         return text(1 + below(3), "abcdefghijkl");
       case Shape::Decimal:
         return "user:" + std::to_string(100000 + below(2000));
-      case Shape::SharedPrefix:
-        return std::string(180, 'p') + std::to_string(below(40)) + std::string(below(3) * 60, 'q') +
-               std::to_string(below(40));
+      case Shape::SharedPrefix: {
+        // One by one: operands of + are evaluated in any order, and a seed must mean one workload.
+        std::string bytes = std::string(180, 'p').append(std::to_string(below(40)));
+        bytes.append(below(3) * 60, 'q');
+        return bytes.append(std::to_string(below(40)));
+      }
       case Shape::Binary:
         return text(1 + below(5), std::string_view("\0\x01\x7f\x80\xfe\xff", 6));
       case Shape::Ascending:
         return number_key(one_in(4) ? below(next_ + 1) : next_++);
       case Shape::Mixed:
-        if (one_in(40)) return std::string(1000 + below(3000), 'm') + std::to_string(below(20));
+        if (one_in(40)) {
+          std::string bytes(1000 + below(3000), 'm');
+          return bytes.append(std::to_string(below(20)));
+        }
         return one_in(2) ? text(1 + below(2), "az\xff") : std::to_string(below(3000));
     }
     return "k";
