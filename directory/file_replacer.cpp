@@ -34,10 +34,10 @@ void FileReplacer::start_write_back() {
 
 void FileReplacer::commit() {
   VARVE_CHECK(!renamed_);
-  tmp_->sync();
+  sync_or_doubt(*tmp_);
   file_system_.rename(tmp_name_, name_);
   renamed_ = true;
-  file_system_.sync();
+  sync_or_doubt(file_system_);
 }
 
 }  // namespace varve::directory
