@@ -243,6 +243,7 @@ void Engine::release_snapshot(Sequence sequence) noexcept {
 
 void Engine::flush() {
   if (core_->options.read_only) return;
+  core_->failure.rethrow_if_failed();
   flush_all(*core_);
   if (core_->options.tuning.inline_maintenance) run_due_jobs();
 }
@@ -261,6 +262,7 @@ std::optional<std::string> Engine::compact_step(std::string_view at, std::string
   if (core_->options.read_only) {
     throw Error(ErrorCode::ReadOnly, "the index was opened read-only", core_->directory->path());
   }
+  core_->failure.rethrow_if_failed();
   const JobControl control{cancel};
   control.check();
   const SegmentPtr segment = core_->routes().at(core_->routes().index_of(at));
@@ -289,12 +291,12 @@ std::size_t Engine::segment_count(std::string_view from, std::string_view to) co
 
 void Engine::close() {
   Core& core = *core_;
-  if (!core.options.read_only && !core.failure.failed()) {
-    flush_all(core);
-    core.sweep();
-    core.end_log();
-    core.ownership->set_phase(true, core.manifest()->writer_epoch);
-  }
+  if (core.options.read_only) return;
+  core.failure.rethrow_if_failed();  // Whoever only closes must learn of it too.
+  flush_all(core);
+  core.sweep();
+  core.end_log();
+  core.ownership->set_phase(true, core.manifest()->writer_epoch);
 }
 
 Options Engine::options() const {
