@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -14,8 +15,17 @@
 
 #include "directory/file_system.hpp"
 #include "varve/directory_lock.hpp"
+#include "varve/error.hpp"
 
 namespace varve::directory {
+
+// A sync failed, of a file or of the directory: what was written before it may be on the medium or
+// not, and no later sync would tell. Not for a sync that found no space: that is a NoSpace like any
+// other, as long as what was written is written anew.
+class SyncError final : public Error {
+ public:
+  explicit SyncError(const Error& error) noexcept : Error(error) {}
+};
 
 // Receives the bytes of a new immutable file in order.
 class Sink {
@@ -102,7 +112,7 @@ class Directory {
   // Creates `name` with what `write` appends. When it returns, the file and its name survive power
   // loss; when it throws (also from `write`), there is no `name`. After a crash at any point there
   // is the whole file, or none (and perhaps a "*.tmp", which whoever opens the index removes).
-  // Errors: AlreadyExists, Io, NoSpace, ReadOnly.
+  // Errors: AlreadyExists, Io, NoSpace, ReadOnly, SyncError.
   virtual void put_immutable(std::string_view name, const std::function<void(Sink&)>& write) = 0;
   // Replaces `name` (which may be absent) as a whole: after a crash at any point it holds the old
   // bytes or the new. Durable when it returns.
@@ -122,15 +132,23 @@ class Directory {
   [[nodiscard]] virtual std::vector<FileInfo> list() const = 0;
 
   // A log of `capacity` bytes, its blocks allocated (a store into it cannot fail), its name
-  // durable. Errors: AlreadyExists, Io, NoSpace, ReadOnly.
+  // durable. Errors: AlreadyExists, Io, NoSpace, ReadOnly, SyncError.
   [[nodiscard]] virtual std::unique_ptr<LogFile> create_log(std::string_view name,
                                                             std::size_t capacity) = 0;
   // Gives the dead log `old_name` the name `name` and hands it out with at least `capacity` bytes:
   // cheaper than a new one. Its old bytes are still in it. Durable when it returns; after a crash
-  // before that the file has either name. Errors: NotFound, AlreadyExists, Corruption, Io, NoSpace.
+  // before that the file has either name. Errors: NotFound, AlreadyExists, Corruption, Io, NoSpace,
+  // SyncError.
   [[nodiscard]] virtual std::unique_ptr<LogFile> recycle_log(std::string_view old_name,
                                                              std::string_view name,
                                                              std::size_t capacity) = 0;
+
+  // Makes the file `name` take `size` bytes of the medium, which its removal frees: its content is
+  // of no use, and its name not durable. False: there is nothing here that could run full. Errors:
+  // NoSpace (a file that was there stays as it was), Corruption, Io, ReadOnly.
+  virtual bool reserve(std::string_view /*name*/, std::uint64_t /*size*/) { return false; }
+  // As FileSystem::free_size().
+  [[nodiscard]] virtual std::optional<std::uint64_t> free_size() const { return std::nullopt; }
 
   // Waits up to `wait` for ownership. `create`: makes the directory and LOCK when absent (the
   // parent must exist). Errors: NotFound, Locked (naming the holder), Unsupported (no usable

@@ -36,10 +36,10 @@ void FileReplacer::start_write_back() {
 void FileReplacer::commit() {
   VARVE_CHECK(!renamed_);
   if (VARVE_MUTANT("file.named_before_sync")) file_system_.rename(tmp_name_, name_);
-  if (!VARVE_MUTANT("file.not_synced")) tmp_->sync();
+  if (!VARVE_MUTANT("file.not_synced")) sync_or_doubt(*tmp_);
   if (!VARVE_MUTANT("file.named_before_sync")) file_system_.rename(tmp_name_, name_);
   renamed_ = true;
-  if (!VARVE_MUTANT("file.name_not_synced")) file_system_.sync();
+  if (!VARVE_MUTANT("file.name_not_synced")) sync_or_doubt(file_system_);
 }
 
 }  // namespace varve::directory

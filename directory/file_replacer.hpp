@@ -6,9 +6,21 @@
 #include <string>
 #include <string_view>
 
+#include "directory/directory.hpp"
 #include "directory/file_system.hpp"
 
 namespace varve::directory {
+
+// Syncs a File or a FileSystem. Errors: NoSpace; any other failure as SyncError.
+template <typename Syncable>
+void sync_or_doubt(Syncable& what) {
+  try {
+    what.sync();
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::NoSpace) throw;
+    throw SyncError(error);
+  }
+}
 
 // Replaces one file as a whole: after a crash at any point `name` holds the old bytes or the new.
 //
@@ -19,8 +31,8 @@ namespace varve::directory {
 // A failed sync is never retried: the kernel may already have dropped the dirty pages.
 // A ".tmp" that an earlier crash left behind, of whatever kind, is removed first, never written.
 // Thread-safety: none; two replacers of one name exclude each other.
-// Errors: Io, NoSpace, ReadOnly, from any call; destroy the replacer then. When commit() fails
-// after its rename, the file that a crash would leave is either one; renamed() says so.
+// Errors: Io, NoSpace, ReadOnly, SyncError, from any call; destroy the replacer then. When commit()
+// fails after its rename, the file that a crash would leave is either one; renamed() says so.
 class FileReplacer {
  public:
   FileReplacer(FileSystem& file_system, std::string_view name);

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -91,11 +92,14 @@ class FileSystem {
   [[nodiscard]] virtual std::vector<FileInfo> list() const = 0;         // Every entry, by name.
   virtual void sync() = 0;  // When it returns, creations, renames and removals survive power loss.
 
-  // Who owns the directory, for a file system that no other process can see; null where the
-  // operating system decides.
+  // Bytes that new files could take now, about: others may take them first, a quota may forbid
+  // them. nullopt: unknown.
+  [[nodiscard]] virtual std::optional<std::uint64_t> free_size() const { return std::nullopt; }
   // Changes whenever the machine is started anew, and with it everything unsynced may be gone; ""
   // where unknown.
   [[nodiscard]] virtual std::string boot_id() const;
+  // Who owns the directory, for a file system that no other process can see; null where the
+  // operating system decides.
   [[nodiscard]] virtual std::shared_ptr<LocalOwnership> local_ownership() const { return nullptr; }
 };
 

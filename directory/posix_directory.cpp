@@ -111,6 +111,14 @@ class PosixImmutableFile final : public ImmutableFile {
   mutable std::unique_ptr<ReadableMapping> mapping_;
 };
 
+void truncate_quietly(File& file, std::uint64_t size) noexcept {
+  try {
+    file.truncate(size);
+  } catch (...) {
+    // It keeps more than it should; the failure that led here is the one to report.
+  }
+}
+
 }  // namespace
 
 PosixDirectory::PosixDirectory(std::shared_ptr<FileSystem> file_system,
@@ -206,8 +214,8 @@ std::unique_ptr<LogFile> PosixDirectory::create_log(std::string_view name, std::
   std::unique_ptr<File> file = file_system_->create(name);
   try {
     file->allocate(capacity);
-    file->sync();
-    if (!VARVE_MUTANT("log.name_not_synced")) file_system_->sync();
+    sync_or_doubt(*file);
+    if (!VARVE_MUTANT("log.name_not_synced")) sync_or_doubt(*file_system_);
     return make_posix_log_file(std::string(name), std::move(file));
   } catch (...) {
     remove_quietly(name);
@@ -223,10 +231,30 @@ std::unique_ptr<LogFile> PosixDirectory::recycle_log(std::string_view old_name,
   // The blocks of the old size are asked for too: a copied or restored file may have lost some.
   const bool grows = file->size() < capacity;
   file->allocate(std::max<std::uint64_t>(file->size(), capacity));
-  if (grows) file->sync();
+  if (grows) sync_or_doubt(*file);
   file_system_->rename(old_name, name);
-  if (!VARVE_MUTANT("log.new_name_not_synced")) file_system_->sync();
+  if (!VARVE_MUTANT("log.new_name_not_synced")) sync_or_doubt(*file_system_);
   return make_posix_log_file(std::string(name), std::move(file));
+}
+
+bool PosixDirectory::reserve(std::string_view name, std::uint64_t size) {
+  VARVE_CHECK(is_file_name(name) && !is_temporary_name(name));
+  const bool there = file_system_->exists(name);
+  const std::unique_ptr<File> file =
+      there ? file_system_->open(name, true) : file_system_->create(name);
+  const std::uint64_t size_before = file->size();
+  if (size_before > size) file->truncate(size);
+  try {
+    file->allocate(size);
+  } catch (...) {
+    if (there) {
+      truncate_quietly(*file, size_before);  // Some systems keep what they found.
+    } else {
+      remove_quietly(name);
+    }
+    throw;
+  }
+  return true;
 }
 
 std::unique_ptr<Ownership> PosixDirectory::acquire(LockMode mode, std::chrono::milliseconds wait,

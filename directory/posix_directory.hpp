@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +20,7 @@ namespace varve::directory {
 //   replace        the same, for bytes that exist already
 //   create_log     create, allocate, sync; sync directory
 //   recycle_log    open, allocate and sync if it grows; rename; sync directory
+//   reserve        create or open; truncate if it shrinks, else allocate
 //
 // Thread-safety: any method, any thread; two writers of one name exclude each other by its ".tmp".
 class PosixDirectory final : public Directory {
@@ -42,6 +44,10 @@ class PosixDirectory final : public Directory {
   [[nodiscard]] std::unique_ptr<LogFile> recycle_log(std::string_view old_name,
                                                      std::string_view name,
                                                      std::size_t capacity) override;
+  bool reserve(std::string_view name, std::uint64_t size) override;
+  [[nodiscard]] std::optional<std::uint64_t> free_size() const override {
+    return file_system_->free_size();
+  }
   [[nodiscard]] std::unique_ptr<Ownership> acquire(LockMode mode, std::chrono::milliseconds wait,
                                                    bool create) override;
   [[nodiscard]] LockStatus lock_status() const override;

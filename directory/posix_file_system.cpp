@@ -4,12 +4,14 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <limits>
+#include <string>
 #include <utility>
 
 #include "directory/mapping.hpp"
@@ -159,7 +161,10 @@ std::size_t read_up_to(ReadCall call, int fd, std::uint64_t offset, std::span<ch
     const ssize_t count = retry_interrupted([&] {
       return call(fd, out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
     });
-    if (count < 0) throw system_failure(errno, "read", path);
+    if (count < 0) {
+      const int error = errno;
+      throw system_failure(error, "read byte " + std::to_string(offset + done) + " of", path);
+    }
     if (count == 0) break;
     done += static_cast<std::size_t>(count);
   }
@@ -287,6 +292,13 @@ std::vector<FileInfo> PosixFileSystem::list() const {
 
 void PosixFileSystem::sync() {
   if (::fsync(directory_fd()) != 0) throw system_failure(errno, "sync the directory", path_);
+}
+
+std::optional<std::uint64_t> PosixFileSystem::free_size() const {
+  const int fd = directory_fd();
+  struct statvfs found {};
+  if (retry_interrupted([&] { return ::fstatvfs(fd, &found); }) != 0) return std::nullopt;
+  return std::uint64_t{found.f_bavail} * found.f_frsize;
 }
 
 }  // namespace varve::directory

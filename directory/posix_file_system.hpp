@@ -37,6 +37,7 @@ class PosixFileSystem final : public FileSystem {
   [[nodiscard]] bool exists(std::string_view name) const override;
   [[nodiscard]] std::vector<FileInfo> list() const override;
   void sync() override;
+  [[nodiscard]] std::optional<std::uint64_t> free_size() const override;
 
  private:
   [[nodiscard]] int directory_fd() const;

@@ -2,6 +2,7 @@
 #include "directory/simulated_file_system.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <mutex>
 #include <numeric>
@@ -103,6 +104,9 @@ struct SimulatedFileSystem::Core {
     throw system_failure(fault.error_number, to_string(operation),
                          std::filesystem::path(label) / name);
   }
+  [[noreturn]] void fail_for_space(Operation operation, std::string_view name) const {
+    throw system_failure(ENOSPC, to_string(operation), std::filesystem::path(label) / name);
+  }
   // What the medium held is kept aside, because stores into mappings cannot be stopped.
   void cut_power() {
     if (power_cut) return;
@@ -132,8 +136,17 @@ struct SimulatedFileSystem::Core {
 
 class SimulatedFileSystem::OpenFile final : public File {
  public:
+  // Requires: core->mutex is held during construction.
   OpenFile(std::shared_ptr<Core> core, std::string_view name, std::shared_ptr<SimulatedInode> inode)
-      : core_(std::move(core)), name_(name), inode_(std::move(inode)) {}
+      : core_(std::move(core)), name_(name), inode_(std::move(inode)) {
+    ++inode_->user_count;
+  }
+  OpenFile(const OpenFile&) = delete;
+  OpenFile& operator=(const OpenFile&) = delete;
+  ~OpenFile() override {
+    const std::lock_guard lock(core_->mutex);
+    --inode_->user_count;
+  }
 
   [[nodiscard]] std::uint64_t size() const override {
     const std::lock_guard lock(core_->mutex);
@@ -143,7 +156,10 @@ class SimulatedFileSystem::OpenFile final : public File {
   [[nodiscard]] std::size_t read(std::uint64_t offset, std::span<char> out) const override {
     const std::lock_guard lock(core_->mutex);
     const Fault* const fault = core_->begin(Operation::Read, name_);
-    if (fault != nullptr && fault->error_number != 0) core_->fail(*fault, Operation::Read, name_);
+    if (fault != nullptr && fault->error_number != 0) {
+      throw system_failure(fault->error_number, "read byte " + std::to_string(offset) + " of",
+                           std::filesystem::path(core_->label) / name_);
+    }
     const std::string& bytes = *inode_->current;
     if (offset >= bytes.size() || out.empty()) return 0;
     std::size_t size = std::min(out.size(), bytes.size() - static_cast<std::size_t>(offset));
@@ -155,15 +171,23 @@ class SimulatedFileSystem::OpenFile final : public File {
     const std::lock_guard lock(core_->mutex);
     const Fault* const fault = core_->begin(Operation::Write, name_);
     if (fault != nullptr) bytes = bytes.substr(0, fault->partial_size);
+    const std::size_t wanted = bytes.size();
+    bytes = bytes.substr(0, core_->medium.room_for(*inode_, offset, wanted));
     if (!bytes.empty()) {
       inode_->resize(std::max<std::uint64_t>(inode_->current->size(), offset + bytes.size()));
       std::memcpy(inode_->current->data() + offset, bytes.data(), bytes.size());
+      inode_->fill_holes(offset, bytes.size());
     }
     if (fault != nullptr) core_->fail(*fault, Operation::Write, name_);
+    if (bytes.size() < wanted) core_->fail_for_space(Operation::Write, name_);
   }
   void allocate(std::uint64_t size) override {
     const std::lock_guard lock(core_->mutex);
     core_->begin_or_fail(Operation::Allocate, name_);
+    if (core_->medium.room_for(*inode_, 0, size) < size) {
+      core_->fail_for_space(Operation::Allocate, name_);
+    }
+    inode_->fill_holes(0, size);
     inode_->resize(std::max<std::uint64_t>(inode_->current->size(), size));
   }
   void truncate(std::uint64_t size) override {
@@ -174,10 +198,7 @@ class SimulatedFileSystem::OpenFile final : public File {
   void punch(std::uint64_t offset, std::uint64_t size) override {
     const std::lock_guard lock(core_->mutex);
     core_->begin_or_fail(Operation::Punch, name_);
-    std::string& bytes = *inode_->current;
-    if (offset >= bytes.size()) return;
-    std::memset(bytes.data() + offset, 0,
-                static_cast<std::size_t>(std::min<std::uint64_t>(size, bytes.size() - offset)));
+    inode_->punch(offset, size);
   }
   void start_write_back(std::uint64_t /*offset*/, std::uint64_t /*size*/) override {
     const std::lock_guard lock(core_->mutex);
@@ -199,16 +220,28 @@ class SimulatedFileSystem::OpenFile final : public File {
   [[nodiscard]] std::unique_ptr<ReadableMapping> map_readable() const override {
     const std::lock_guard lock(core_->mutex);
     if (!may_map(Operation::MapReadable)) return nullptr;
-    return std::make_unique<Readable>(inode_->current);
+    return std::make_unique<Readable>(core_, inode_);
   }
 
  private:
   class Readable final : public ReadableMapping {
    public:
-    explicit Readable(std::shared_ptr<const std::string> bytes) : bytes_(std::move(bytes)) {}
+    // Requires: core->mutex is held during construction.
+    Readable(std::shared_ptr<Core> core, std::shared_ptr<SimulatedInode> inode)
+        : core_(std::move(core)), inode_(std::move(inode)), bytes_(inode_->current) {
+      ++inode_->user_count;
+    }
+    Readable(const Readable&) = delete;
+    Readable& operator=(const Readable&) = delete;
+    ~Readable() override {
+      const std::lock_guard lock(core_->mutex);
+      --inode_->user_count;
+    }
     [[nodiscard]] std::string_view bytes() const noexcept override { return *bytes_; }
 
    private:
+    const std::shared_ptr<Core> core_;
+    const std::shared_ptr<SimulatedInode> inode_;
     const std::shared_ptr<const std::string> bytes_;
   };
   // Requires: core->mutex is held during construction.
@@ -217,12 +250,14 @@ class SimulatedFileSystem::OpenFile final : public File {
     Writable(std::shared_ptr<Core> core, std::shared_ptr<SimulatedInode> inode)
         : core_(std::move(core)), inode_(std::move(inode)), bytes_(inode_->current) {
       ++inode_->writable_mapping_count;
+      ++inode_->user_count;
     }
     Writable(const Writable&) = delete;
     Writable& operator=(const Writable&) = delete;
     ~Writable() override {
       const std::lock_guard lock(core_->mutex);
       --inode_->writable_mapping_count;
+      --inode_->user_count;
     }
     [[nodiscard]] char* data() noexcept override { return bytes_->data(); }
     [[nodiscard]] std::size_t size() const noexcept override { return bytes_->size(); }
@@ -330,6 +365,19 @@ void SimulatedFileSystem::set_mappable(bool mappable) {
   core_->mappable = mappable;
 }
 
+void SimulatedFileSystem::set_capacity(std::uint64_t size) {
+  const std::lock_guard lock(core_->mutex);
+  core_->medium.set_capacity(size);
+}
+std::uint64_t SimulatedFileSystem::used_size() const {
+  const std::lock_guard lock(core_->mutex);
+  return core_->medium.used_size();
+}
+std::optional<std::uint64_t> SimulatedFileSystem::free_size() const {
+  const std::lock_guard lock(core_->mutex);
+  return core_->medium.free_size();
+}
+
 std::optional<std::string> SimulatedFileSystem::peek(std::string_view name) const {
   const std::lock_guard lock(core_->mutex);
   const auto inode = core_->medium.find(name);
@@ -394,7 +442,7 @@ std::vector<FileInfo> SimulatedFileSystem::list() const {
   for (const auto& [name, inode] : core_->medium.names()) {
     entries.push_back({.name = name,
                        .size = inode->current->size(),
-                       .allocated_size = inode->current->size(),
+                       .allocated_size = inode->page_count() * SimulatedMedium::kPageSize,
                        .kind = FileKind::Regular});
   }
   return entries;

@@ -141,6 +141,11 @@ class SimulatedFileSystem final : public FileSystem {
   [[nodiscard]] std::uint64_t call_count(Operation operation) const;
   [[nodiscard]] std::uint64_t call_count() const;  // Of any kind.
   void set_mappable(bool mappable);                // False: both kinds of mapping are null.
+  // A medium of that many bytes; 0, as at first: without end. Files take whole pages, those without
+  // a name as long as somebody has them open or mapped. A write that does not fit writes what does
+  // and fails with ENOSPC; an allocation does nothing then.
+  void set_capacity(std::uint64_t size);
+  [[nodiscard]] std::uint64_t used_size() const;
 
   // For tests: the file as it is, past all counting and faults; and a durable file of these bytes.
   [[nodiscard]] std::optional<std::string> peek(std::string_view name) const;
@@ -160,6 +165,7 @@ class SimulatedFileSystem final : public FileSystem {
   void sync() override;
   [[nodiscard]] std::string boot_id() const override;
   [[nodiscard]] std::shared_ptr<LocalOwnership> local_ownership() const override;
+  [[nodiscard]] std::optional<std::uint64_t> free_size() const override;  // None: no capacity set.
 
  private:
   struct Core;  // Shared with the open files, which may outlive us.

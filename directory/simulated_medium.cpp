@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <iterator>
 #include <random>
 #include <set>
 #include <unordered_map>
@@ -15,6 +16,11 @@ namespace varve::directory {
 namespace {
 
 constexpr std::size_t kSectorSize = SimulatedFileSystem::kSectorSize;
+constexpr std::uint64_t kPageSize = SimulatedMedium::kPageSize;
+
+std::uint64_t pages_of(std::uint64_t size) noexcept {
+  return (size + kPageSize - 1) / kPageSize;
+}
 
 #if defined(__clang__) || defined(__GNUC__)
 #define VARVE_NO_SANITIZE_THREAD __attribute__((no_sanitize("thread")))
@@ -216,6 +222,33 @@ void SimulatedInode::resize(std::uint64_t size) {
   VARVE_CHECK(writable_mapping_count == 0);
   if (current.use_count() > 1) current = std::make_shared<std::string>(*current);
   current->resize(static_cast<std::size_t>(size));
+  holes.erase(holes.lower_bound(pages_of(size)), holes.end());
+}
+
+void SimulatedInode::punch(std::uint64_t offset, std::uint64_t size) {
+  if (offset >= current->size()) return;
+  size = std::min<std::uint64_t>(size, current->size() - offset);
+  std::memset(current->data() + offset, 0, static_cast<std::size_t>(size));
+  // A page that reaches beyond the end of the file is whole when the range reaches to the end.
+  const std::uint64_t end =
+      offset + size == current->size() ? pages_of(offset + size) : (offset + size) / kPageSize;
+  for (std::uint64_t page = pages_of(offset); page < end; ++page) holes.insert(page);
+}
+
+std::uint64_t SimulatedInode::page_count() const noexcept {
+  return pages_of(current->size()) - holes.size();
+}
+
+std::uint64_t SimulatedInode::page_count_with(std::uint64_t offset,
+                                              std::uint64_t size) const noexcept {
+  const std::uint64_t end = std::max<std::uint64_t>(current->size(), offset + size);
+  const auto filled = std::distance(holes.lower_bound(offset / kPageSize),
+                                    holes.lower_bound(pages_of(offset + size)));
+  return pages_of(end) - (holes.size() - static_cast<std::uint64_t>(filled));
+}
+
+void SimulatedInode::fill_holes(std::uint64_t offset, std::uint64_t size) {
+  holes.erase(holes.lower_bound(offset / kPageSize), holes.lower_bound(pages_of(offset + size)));
 }
 
 void SimulatedInode::sync() {
@@ -259,6 +292,7 @@ void SimulatedMedium::rename(std::string_view from, std::string_view to) {
   const auto found = names_.find(from);
   VARVE_CHECK(found != names_.end());
   auto inode = found->second;
+  if (const auto replaced = find(to); replaced != nullptr) lose_name(replaced);
   unsynced_.push_back({.removed = std::string(from),
                        .added = std::string(to),
                        .inode = inode,
@@ -272,6 +306,7 @@ void SimulatedMedium::remove(std::string_view name) {
   VARVE_CHECK(found != names_.end());
   unsynced_.push_back(
       {.removed = std::string(name), .added = {}, .inode = found->second, .replaced = {}});
+  lose_name(found->second);
   names_.erase(found);
 }
 
@@ -301,6 +336,38 @@ SimulatedFileSystem::Fingerprint SimulatedMedium::fingerprint() const {
   return hasher.value();
 }
 
+void SimulatedMedium::lose_name(const std::shared_ptr<SimulatedInode>& inode) {
+  std::erase_if(nameless_, [](const auto& held) { return held.expired(); });
+  nameless_.push_back(inode);
+}
+
+std::uint64_t SimulatedMedium::used_size() const {
+  std::uint64_t pages = 0;
+  for (const auto& [name, inode] : names_) pages += inode->page_count();
+  for (const auto& held : nameless_) {
+    const auto inode = held.lock();
+    if (inode != nullptr && inode->user_count != 0) pages += inode->page_count();
+  }
+  return pages * kPageSize;
+}
+
+std::optional<std::uint64_t> SimulatedMedium::free_size() const {
+  if (capacity_ == 0) return std::nullopt;
+  return capacity_ - std::min(capacity_, used_size());
+}
+
+std::uint64_t SimulatedMedium::room_for(const SimulatedInode& inode, std::uint64_t offset,
+                                        std::uint64_t size) const {
+  const auto free = free_size();
+  if (!free) return size;
+  const std::uint64_t pages = *free / kPageSize + inode.page_count();
+  while (size > 0 && inode.page_count_with(offset, size) > pages) {
+    const std::uint64_t end = (offset + size - 1) / kPageSize * kPageSize;  // One page less.
+    size = end - std::min(offset, end);
+  }
+  return size;
+}
+
 SimulatedMedium SimulatedMedium::clone() const {
   std::unordered_map<const SimulatedInode*, std::shared_ptr<SimulatedInode>> copies;
   const auto copy = [&](const std::shared_ptr<SimulatedInode>& inode) {
@@ -311,10 +378,12 @@ SimulatedMedium SimulatedMedium::clone() const {
       *made->current = copy_of(*inode);
       made->durable = inode->durable;
       made->dropped = inode->dropped;
+      made->holes = inode->holes;
     }
     return made;
   };
   SimulatedMedium result;
+  result.capacity_ = capacity_;
   for (const auto& [name, inode] : names_) result.names_.emplace(name, copy(inode));
   for (const auto& [name, inode] : durable_names_) result.durable_names_.emplace(name, copy(inode));
   for (const SimulatedNameChange& change : unsynced_) {
@@ -342,6 +411,7 @@ SimulatedMedium SimulatedMedium::after_power_loss(const RebootPolicy& policy) co
     if (!change.added.empty()) kept.insert_or_assign(change.added, change.inode);
   }
   SimulatedMedium result;
+  result.capacity_ = capacity_;
   DataLoss loss(policy, random, stale);
   for (const auto& [name, inode] : kept) result.plant(name, loss.apply(*inode));
   return result;

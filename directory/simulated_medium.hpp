@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,9 +23,18 @@ struct SimulatedInode {
   // only if they have changed since.
   std::map<std::size_t, std::string> dropped;
   std::uint64_t writable_mapping_count = 0;
+  std::uint64_t user_count = 0;   // Open files and mappings: they keep an inode without a name.
+  std::set<std::uint64_t> holes;  // Pages that were punched out and not written since.
 
   // Requires: no writable mapping.
   void resize(std::uint64_t size);
+  void punch(std::uint64_t offset, std::uint64_t size);
+  // Pages of the medium that the inode takes.
+  [[nodiscard]] std::uint64_t page_count() const noexcept;
+  // Likewise, once [offset, offset + size) is written or allocated.
+  [[nodiscard]] std::uint64_t page_count_with(std::uint64_t offset,
+                                              std::uint64_t size) const noexcept;
+  void fill_holes(std::uint64_t offset, std::uint64_t size);
   void sync();
   void drop_unsynced();
 };
@@ -52,14 +63,29 @@ class SimulatedMedium {
 
   [[nodiscard]] SimulatedFileSystem::Fingerprint fingerprint() const;
 
+  // 0: no end. Files with a name and files in use count, by pages of kPageSize.
+  static constexpr std::uint64_t kPageSize = 4096;
+  void set_capacity(std::uint64_t size) noexcept { capacity_ = size; }
+  [[nodiscard]] std::uint64_t capacity() const noexcept { return capacity_; }
+  [[nodiscard]] std::uint64_t used_size() const;
+  [[nodiscard]] std::optional<std::uint64_t> free_size() const;
+  // How many of the `size` bytes at `offset` there is room for, and whether for all.
+  [[nodiscard]] std::uint64_t room_for(const SimulatedInode& inode, std::uint64_t offset,
+                                       std::uint64_t size) const;
+
   // Copies that share nothing with this one.
   [[nodiscard]] SimulatedMedium clone() const;
   [[nodiscard]] SimulatedMedium after_power_loss(const RebootPolicy& policy) const;
 
  private:
+  void lose_name(const std::shared_ptr<SimulatedInode>& inode);
+
   Names names_;
   Names durable_names_;
   std::vector<SimulatedNameChange> unsynced_;  // From durable_names_ to names_.
+  std::uint64_t capacity_ = 0;
+  // May still be in use without a name.
+  std::vector<std::weak_ptr<SimulatedInode>> nameless_;
 };
 
 }  // namespace varve::directory

@@ -2,6 +2,8 @@
 #include "lib/background.hpp"
 
 #include <algorithm>
+#include <cerrno>
+#include <system_error>
 #include <utility>
 
 #include "lib/hooks.hpp"
@@ -23,7 +25,7 @@ constexpr nanoseconds kPaceMax = std::chrono::milliseconds(20);  // Of one write
 constexpr nanoseconds kPaceMin = std::chrono::microseconds(500);
 // Memory beside its bytes that a write takes in a delta, about.
 constexpr std::size_t kWriteOverhead = 32;
-constexpr auto kRetryAfter = std::chrono::seconds(1);  // A job that found no space.
+constexpr auto kRetryAfterMax = std::chrono::seconds(30);  // A job that failed again and again.
 
 std::size_t part_of(std::size_t size, double part) noexcept {
   return static_cast<std::size_t>(static_cast<double>(size) * part);
@@ -32,6 +34,14 @@ std::size_t part_of(std::size_t size, double part) noexcept {
 std::size_t maintenance_thread_count(const Tuning& tuning) noexcept {
   if (tuning.maintenance_threads != 0) return tuning.maintenance_threads;
   return std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, 4);
+}
+
+template <typename Body>
+std::thread make_thread(Body body) {
+  if (hooks::threads_left.fetch_sub(1, std::memory_order_relaxed) <= 0) {
+    throw std::system_error(EAGAIN, std::generic_category());
+  }
+  return std::thread(std::move(body));
 }
 
 std::string message_of(const std::exception_ptr& failure) {
@@ -60,13 +70,22 @@ Background::~Background() {
 
 void Background::start() {
   if (core_.options.read_only) return;
-  log_thread_ = std::thread([this] { keep_log(); });
-  if (!core_.options.tuning.inline_maintenance) return;
-  work_wanted_ = true;  // What was due when the index was closed.
-  const std::size_t count = maintenance_thread_count(core_.options.tuning);
-  maintenance_threads_.reserve(count);
-  for (std::size_t i = 0; i < count; ++i) {
-    maintenance_threads_.emplace_back([this] { maintain(); });
+  try {
+    log_thread_ = make_thread([this] { keep_log(); });
+    if (!core_.options.tuning.inline_maintenance) return;
+    work_wanted_ = true;  // What was due when the index was closed.
+    const std::size_t count = maintenance_thread_count(core_.options.tuning);
+    maintenance_threads_.reserve(count);
+    for (std::size_t i = 0; i < count; ++i) {
+      maintenance_threads_.push_back(make_thread([this] { maintain(); }));
+    }
+  } catch (const std::system_error& error) {
+    if (!maintenance_threads_.empty()) return;  // Fewer do it as well.
+    stop(true);
+    throw Error(ErrorCode::Io,
+                "cannot start the threads that Access::Concurrent needs: " +
+                    error.code().message() + "; Access::Synchronized needs none",
+                core_.directory->path(), error.code());
   }
 }
 
@@ -151,17 +170,29 @@ void Background::maintain() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     if (job_failure_ != nullptr) {
-      work_.wait_for(lock, kRetryAfter, [this] { return stopping_ || job_failure_ == nullptr; });
+      work_.wait_for(lock, pause_, [this] { return stopping_ || job_failure_ == nullptr; });
+    } else if (core_.space.is_short() || core_.job_failures.any()) {
+      work_.wait_for(lock, hooks::retry_pause.load(std::memory_order_relaxed),
+                     [this] { return stopping_ || work_wanted_; });
     } else {
       work_.wait(lock, [this] { return stopping_ || work_wanted_; });
     }
+    if (stopping_) return;
+    const bool again = job_failure_ != nullptr;
     work_wanted_ = false;
     lock.unlock();
     asked_.store(false, std::memory_order_release);
-    while (do_one_job()) {
+    if (!again || may_try_again()) {
+      while (do_one_job()) {
+      }
     }
     lock.lock();
   }
+}
+
+// After a failure. What had no room is not tried by each thread, and not as long as there is none.
+bool Background::may_try_again() noexcept {
+  return !core_.space.lacks(Space::Use::Job) || core_.space.worth_trying(Space::Use::Job);
 }
 
 // False: nothing is due, or going on makes no sense now.
@@ -183,13 +214,13 @@ bool Background::do_one_job() {
         quiet_size_.store(0, std::memory_order_relaxed);
         worked = flush_for_readers(core_, control);
       }
+      if (core_.space.is_short()) core_.look_for_room();
     }
   } catch (const Error& error) {
+    // Has what is left of it by then been latched, then where it happened.
     if (error.code() != ErrorCode::Cancelled) failure = std::current_exception();
-    if (failure != nullptr && error.code() != ErrorCode::NoSpace) core_.failure.record(failure);
-  } catch (...) {
+  } catch (const std::exception&) {
     failure = std::current_exception();
-    core_.failure.record(failure);
   }
   measure_held();
   job_ended(worked, failure);
@@ -225,6 +256,8 @@ void Background::job_ended(bool worked, const std::exception_ptr& failure) noexc
     --jobs_running_;
     measure_drain(Clock::now());
     if (failure != nullptr) {
+      pause_ = job_failure_ == nullptr ? Clock::duration(hooks::retry_pause.load())
+                                       : std::min<Clock::duration>(2 * pause_, kRetryAfterMax);
       job_failure_ = failure;
       ++figures_.failed_job_count;
       figures_.last_failure = message_of(failure);
@@ -278,23 +311,24 @@ void Background::keep_log() {
       } else if (!core_.failure.failed()) {
         core_.sync_log();
       }
-    } catch (const Error& error) {
-      // A failed sync has poisoned the log: writers throw it. The rest is the maintenance thread's.
-      if (error.code() != ErrorCode::NoSpace && error.code() != ErrorCode::Cancelled) {
-        core_.failure.record(std::current_exception());
-      }
+      core_.job_failures.clear(JobFailures::kLogKeeper);
+    } catch (const std::exception& error) {
+      // A failed sync has poisoned the log: writers throw it. The rest is tried again.
+      if (!stopping_) core_.job_failures.note(JobFailures::kLogKeeper, error.what());
     }
     lock.lock();
   }
 }
 
-void Background::admit_slowly(std::size_t size, const Deadline& deadline) {
+void Background::admit_slowly(std::size_t size, const Deadline& deadline, bool erases) {
   wake_if_due();
-  const std::size_t budget = core_.options.memory_budget;
-  if (core_.options.tuning.inline_maintenance && memory_size() < budget) {
+  const std::size_t limit = memory_limit(core_, erases);
+  // Nothing is freed at a rate while there is no space.
+  if (core_.options.tuning.inline_maintenance && memory_size() < core_.options.memory_budget &&
+      !core_.space.lacks(Space::Use::Job)) {
     pace(size, deadline);
   }
-  if (memory_size() >= budget) wait_for_room(deadline);
+  if (memory_size() >= limit) wait_for_room(deadline, limit);
 }
 
 // At the middle of the paced range a write takes as long as freeing its memory does; towards the
@@ -318,15 +352,14 @@ void Background::pace(std::size_t size, const Deadline& deadline) {
   figures_.paced_nanoseconds += static_cast<std::uint64_t>(nanoseconds(Clock::now() - now).count());
 }
 
-void Background::wait_for_room(const Deadline& deadline) {
-  const std::size_t budget = core_.options.memory_budget;
+void Background::wait_for_room(const Deadline& deadline, std::size_t limit) {
   const Clock::time_point since = Clock::now();
   if (core_.options.tuning.inline_maintenance) wake();
   std::unique_lock lock(mutex_);
   ++figures_.stalled_write_count;
   bool room = false;  // What was seen: other writers may have taken it by the time we look again.
   const auto done = [&] {
-    room = memory_size() < budget;
+    room = memory_size() < limit;
     return room || stopping_ || job_failure_ != nullptr || core_.failure.failed();
   };
   const bool may_wait = core_.options.tuning.inline_maintenance;

@@ -29,8 +29,9 @@ namespace varve::internal {
 // down to the rate at which memory is freed; at the full budget they wait for room. Memory that
 // only readers still hold does not count: nobody waits for a cursor, which may be his own.
 //
-// A job that fails for want of space is tried again when something has changed, and shown in
-// health(); any other failure is latched: later writes throw it.
+// A job that fails is shown in health() and tried again after a while, or when something has
+// changed. What leaves the disk in doubt is latched where it happens.
+// Threads: with one of maintenance and one for the log everything gets done, only slower.
 // Thread-safety: any thread. Lifetime: stop() before the core goes.
 class Background {
  public:
@@ -42,19 +43,21 @@ class Background {
   Background& operator=(const Background&) = delete;
   ~Background();
 
+  // Errors: Io when not even the threads that are needed can be had.
   void start();
   // Ends the waiting of writers (they throw Closed), then the threads; a job in progress is
   // cancelled or waited for. Idempotent.
   void stop(bool cancel_job) noexcept;
 
-  // A write of `size` bytes asks to come in. Returns at once while there is room.
+  // A write of `size` bytes asks to come in. Returns at once while there is room. `erases`: it
+  // consists of erases (see memory_limit()).
   // Errors: Busy (naming the reason and when to try again) once the deadline has passed; Closed;
   // what the last job failed with, when there is no room because of it.
-  void admit(std::size_t size, const Deadline& deadline) {
+  void admit(std::size_t size, const Deadline& deadline, bool erases) {
     if (memory_size() < paced_from_) [[likely]] {
       return;
     }
-    admit_slowly(size, deadline);
+    admit_slowly(size, deadline, erases);
   }
   // After a write: wakes the threads that have something to do now.
   void wrote() noexcept {
@@ -92,13 +95,14 @@ class Background {
   static constexpr std::chrono::milliseconds kQuietTime{500};
 
   [[nodiscard]] std::size_t memory_size() const noexcept { return core_.flushable_size(); }
-  void admit_slowly(std::size_t size, const Deadline& deadline);
+  void admit_slowly(std::size_t size, const Deadline& deadline, bool erases);
   void pace(std::size_t size, const Deadline& deadline);
-  void wait_for_room(const Deadline& deadline);
+  void wait_for_room(const Deadline& deadline, std::size_t limit);
   [[noreturn]] void refuse(std::chrono::nanoseconds retry_after) const;
   void wake_if_due() noexcept;
   void wake_log_keeper() noexcept;
   void maintain();
+  bool may_try_again() noexcept;
   bool do_one_job();
   void keep_log();
   void measure_held() noexcept;
@@ -121,6 +125,7 @@ class Background {
   Clock::time_point next_write_;        // Guarded by mutex_. Reserved by paced writes up to here.
   std::exception_ptr job_failure_;      // Guarded by mutex_.
   Figures figures_;                     // Guarded by mutex_.
+  Clock::duration pause_{};             // Guarded by mutex_. Before the failed job is tried again.
   std::atomic<bool> asked_ = false, log_asked_ = false, job_failed_ = false;
   // What read_sampled() saw, and since when it has been so.
   std::atomic<std::size_t> quiet_size_ = 0;

@@ -3,11 +3,22 @@
 
 #include <exception>
 #include <string>
+#include <system_error>
 
 #include "directory/mutant.hpp"
 #include "varve/error.hpp"
 
 namespace varve::internal {
+namespace {
+
+// Opening a file, the first step of all, fails for want of something that the process or the system
+// has too little of; no later step does.
+bool is_exhaustion(const std::error_code& error) noexcept {
+  return error == std::errc::too_many_files_open ||
+         error == std::errc::too_many_files_open_in_system || error == std::errc::not_enough_memory;
+}
+
+}  // namespace
 
 bool Catalog::is_on_disk(const std::string& bytes) const noexcept {
   try {
@@ -29,9 +40,11 @@ void Catalog::replace(const directory::Ownership& ownership,
     directory_.replace(kManifestName, bytes);
   } catch (const Error& error) {
     // Without space the old manifest stays, unless it was the sync after the renaming that failed.
-    const bool untouched = error.code() == ErrorCode::NoSpace && !is_on_disk(bytes);
-    if (!untouched && !VARVE_MUTANT("manifest.failure_not_latched"))
+    const bool untouched =
+        (error.code() == ErrorCode::NoSpace && !is_on_disk(bytes)) || is_exhaustion(error.system());
+    if (!untouched && !VARVE_MUTANT("manifest.failure_not_latched")) {
       failure_.record(std::current_exception());
+    }
     throw;
   }
   bytes_written_.fetch_add(bytes.size(), std::memory_order_relaxed);

@@ -31,8 +31,8 @@ class Catalog {
   }
   // Applies `edit` to a copy and makes the copy durable; then it is manifest(). `ownership` is
   // verified first.
-  // Errors: NoSpace (nothing changed, may be tried again); anything else is latched, because the
-  // disk may hold either manifest.
+  // Errors: NoSpace, and Io for want of descriptors or memory: nothing changed, may be tried again.
+  // Anything else is latched, because the disk may hold either manifest.
   void replace(const directory::Ownership& ownership, const std::function<void(Manifest&)>& edit);
   [[nodiscard]] std::uint64_t bytes_written() const noexcept {
     return bytes_written_.load(std::memory_order_relaxed);

@@ -179,6 +179,8 @@ void CheckedDirectory::report_rest() {
     if (expected_.contains(name)) continue;
     const auto parsed = parse_file_name(name);
     if (parsed && parsed->type == FileName::Type::Lock) continue;
+    const bool regular = file.kind == directory::FileKind::Regular;
+    if (parsed && parsed->type == FileName::Type::Reserve && regular) continue;  // Holds nothing.
     if (parsed) {
       report_stray(file, parsed->type);
     } else {

@@ -116,7 +116,7 @@ class ConcurrentIndex final : public Index {
 
   Lifecycle lifecycle() const noexcept override;
   bool healthy() const noexcept override {
-    return lifecycle() == Lifecycle::Ready && background_->healthy();
+    return lifecycle() == Lifecycle::Ready && background_->healthy() && engine_->healthy();
   }
   Statistics statistics() override;
   LockReport lock_report() override {
@@ -346,8 +346,8 @@ Statistics ConcurrentIndex::statistics() {
   figures.paced_microseconds = background.paced_nanoseconds / 1000;
   figures.stalled_write_count = background.stalled_write_count;
   figures.stalled_microseconds_max = background.stalled_nanoseconds_max / 1000;
-  figures.failed_job_count = background.failed_job_count;
-  figures.last_job_failure = background.last_failure;
+  figures.failed_job_count += background.failed_job_count;
+  if (!background.last_failure.empty()) figures.last_job_failure = background.last_failure;
   const auto epochs = core_.concurrency->domain.statistics(reader_age_limit(core_.options));
   figures.retired_view_count = epochs.pending_count;
   figures.oldest_reader_thread_id = epochs.oldest_pin_thread_id;

@@ -68,12 +68,14 @@ void insert(segment::Segment& segment, const Operation& operation, Sequence sequ
 
 }  // namespace
 
-ConcurrentWriter::Request ConcurrentWriter::admit(const WriteOptions& options, std::size_t size) {
+ConcurrentWriter::Request ConcurrentWriter::admit(const WriteOptions& options, std::size_t size,
+                                                  bool erases) {
   if (core_.options.read_only) {
     throw Error(ErrorCode::ReadOnly, "the index was opened read-only", core_.directory->path());
   }
   core_.failure.rethrow_if_failed();
   Request request;
+  request.erases = erases;
   request.durability = options.durability.value_or(core_.options.durability);
   if (options.deadline) {
     if (options.deadline->count() <= 0) {
@@ -82,8 +84,25 @@ ConcurrentWriter::Request ConcurrentWriter::admit(const WriteOptions& options, s
     request.deadline =
         Clock::now() + std::chrono::duration_cast<Clock::duration>(*options.deadline);
   }
-  background_.admit(size, request.deadline);
+  if (erases) {
+    admit_erase(request, size);
+  } else {
+    if (core_.space.is_short()) [[unlikely]]
+      core_.admit_growth();
+    background_.admit(size, request.deadline, false);
+  }
   return request;
+}
+
+// When memory is full up to the limit for erases, a flush that had no room gets what is kept back.
+void ConcurrentWriter::admit_erase(const Request& request, std::size_t size) {
+  try {
+    background_.admit(size, request.deadline, true);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::NoSpace) throw;
+    if (core_.give_up_room()) background_.job_done();
+    background_.admit(size, request.deadline, true);
+  }
 }
 
 // Takes a sequence and appends the record. Requires: the segments' locks.
@@ -129,7 +148,7 @@ ConcurrentWriter::Obstacle ConcurrentWriter::try_write_one(const Request& reques
 
 void ConcurrentWriter::write_one(OperationKind kind, std::string_view key, std::string_view value,
                                  const WriteOptions& options) {
-  const Request request = admit(options, key.size() + value.size());
+  const Request request = admit(options, key.size() + value.size(), kind == OperationKind::Erase);
   Taken taken;
   Obstacle obstacle = try_write_one(request, kind, key, value, taken);
   while (obstacle != Obstacle::None) [[unlikely]] {
@@ -142,7 +161,10 @@ void ConcurrentWriter::write_one(OperationKind kind, std::string_view key, std::
 // Waits, without any lock, until trying again makes sense.
 void ConcurrentWriter::overcome(Obstacle obstacle, const Request& request,
                                 std::size_t payload_size) {
-  if (obstacle == Obstacle::Log) core_.ready_log(payload_size);
+  // Who has a deadline does not wait for jobs.
+  if (obstacle == Obstacle::Log) {
+    core_.ready_log(payload_size, request.erases && !request.deadline);
+  }
   if (obstacle == Obstacle::Scan) {
     std::unique_lock lock(scan_mutex_);
     wait_for_scans(lock, request.deadline);
@@ -226,7 +248,7 @@ void ConcurrentWriter::write_all(const Request& request, const std::vector<Opera
 
 void ConcurrentWriter::erase_range(std::string_view from, std::string_view to,
                                    const WriteOptions& options) {
-  const Request request = admit(options, from.size() + to.size());
+  const Request request = admit(options, from.size() + to.size(), true);
   write_all(request, {{OperationKind::EraseRange, from, to}},
             WriteLog::operation_payload_size(from, to), [&](WriteLog& log, Sequence sequence) {
               log.append_operation(sequence, OperationKind::EraseRange, from, to,
@@ -235,7 +257,7 @@ void ConcurrentWriter::erase_range(std::string_view from, std::string_view to,
 }
 
 void ConcurrentWriter::write(const WriteBatch& batch, const WriteOptions& options) {
-  const Request request = admit(options, batch.size());
+  const Request request = admit(options, batch.size(), batch.put_count() == 0);
   if (batch.empty()) return;
   std::vector<Operation> operations;
   operations.reserve(batch.count());

@@ -61,6 +61,7 @@ class ConcurrentWriter {
   struct Request {
     Durability durability = Durability::Process;
     Background::Deadline deadline;
+    bool erases = false;  // The write consists of erases, which may use what is kept back.
     [[nodiscard]] bool logged() const noexcept { return durability != Durability::Buffered; }
   };
   // What a write has got once it is in the log.
@@ -81,7 +82,8 @@ class ConcurrentWriter {
     mutex.lock_before(*request.deadline);
     return {mutex, std::adopt_lock};
   }
-  [[nodiscard]] Request admit(const WriteOptions& options, std::size_t size);
+  [[nodiscard]] Request admit(const WriteOptions& options, std::size_t size, bool erases);
+  void admit_erase(const Request& request, std::size_t size);
   template <typename Append>
   [[nodiscard]] Obstacle take(const Request& request, std::size_t payload_size, Sequence count,
                               const Append& append, Taken& taken);

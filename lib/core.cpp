@@ -17,6 +17,7 @@ Core::Core(std::shared_ptr<directory::Directory> opened,
       ownership(std::move(owner)),
       options(chosen),
       locks(options.lock_health),
+      space(*directory, options.read_only ? 0 : options.tuning.reserve_size),
       catalog(*directory, std::move(manifest), failure),
       run_store(*directory, catalog.manifest()->uuid, options.reads),
       concurrency(options.access == Access::Concurrent ? std::make_unique<Concurrency>(locks)
@@ -203,15 +204,39 @@ void Core::replace_manifest(const std::function<void(Manifest&)>& edit) {
       }
     }
   });
-  if (log != nullptr) {
-    log->release_through(checkpoint);
-    log->remove_released();
+  if (log == nullptr) return;
+  log->release_through(checkpoint);
+  remove_dead([this] { log->remove_released(); });
+}
+
+// The manifest names it no longer: that it is still there costs room and nothing else. An error
+// here would make the caller believe that its commit had not happened.
+void Core::remove_dead(const std::function<void()>& remove) {
+  try {
+    remove();
+  } catch (const Error& error) {
+    job_failures.note(JobFailures::kRemoval, error.what());
+    return;
+  }
+  job_failures.clear(JobFailures::kRemoval);
+}
+
+void Core::sweep() {
+  remove_dead([this] { run_store.sweep(); });
+}
+
+void Core::after_commit(const std::function<void()>& step) {
+  try {
+    step();
+  } catch (...) {
+    failure.record(std::current_exception());
+    throw;
   }
 }
 
 // Also when an earlier commit of the new file failed: no record may go into a file that recovery
 // would not read.
-void Core::ready_log(std::size_t payload_size) {
+void Core::begin_log(std::size_t payload_size, bool small) {
   const auto catalog_lock = lock_catalog();
   {
     const auto log_lock = lock_log();
@@ -221,8 +246,8 @@ void Core::ready_log(std::size_t payload_size) {
       on_log([&](WriteLog& open) {
         // The present file's number is the manifest's next one as long as no commit listed it.
         const std::uint64_t above = open.live().empty() ? 0 : open.live().back().number + 1;
-        open.rotate(std::max(manifest()->next_log_number, above), last_sequence() + 1,
-                    payload_size);
+        open.rotate(std::max(manifest()->next_log_number, above), last_sequence() + 1, payload_size,
+                    small);
       });
     }
   }
@@ -230,6 +255,128 @@ void Core::ready_log(std::size_t payload_size) {
     replace_manifest([](Manifest&) {});  // It lists the log, and the number after it.
   const auto log_lock = lock_log();
   log_listed_ = true;
+}
+
+void Core::ready_log(std::size_t payload_size, bool erases) {
+  const auto attempt = [&](bool small) {
+    try {
+      begin_log(payload_size, small);
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::NoSpace) {
+        lacking_payload_.store(payload_size, std::memory_order_relaxed);
+        space.ran_out(Space::Use::Log, error);
+      }
+      throw;
+    }
+    space.sufficed(Space::Use::Log);
+  };
+  if (!erases) {
+    if (space.lacks(Space::Use::Log) && !space.worth_trying(Space::Use::Log)) space.refuse();
+    attempt(false);
+    return;
+  }
+  if (!space.is_short()) {
+    try {
+      attempt(false);
+      return;
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::NoSpace) throw;
+    }
+  }
+  // Without jobs, whose files come and go.
+  const auto jobs = lock_jobs();
+  for (const auto& find_room :
+       {std::function<bool()>([this] { return give_up_room(); }),
+        std::function<bool()>([this] { return space.give_up(Space::Use::Log); })}) {
+    try {
+      attempt(true);
+      return;
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::NoSpace) throw;
+      static_cast<void>(find_room());
+    }
+  }
+  attempt(true);
+}
+
+void Core::do_job(const std::function<void()>& job) {
+  for (bool again = true;; again = false) {
+    try {
+      job();
+      break;
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::NoSpace) throw;
+      space.ran_out(Space::Use::Job, error);
+      if (!again || !drop_spares()) throw;
+    }
+  }
+  space.sufficed(Space::Use::Job);
+  keep_reserve();
+}
+
+void Core::with_reserve(const std::function<void()>& work) {
+  try {
+    work();
+    return;
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::NoSpace || !give_up_room()) throw;
+  }
+  work();
+}
+
+bool Core::drop_spares() {
+  if (log == nullptr) return false;
+  const auto lock = lock_catalog();
+  return log->remove_spares();
+}
+
+bool Core::give_up_room() {
+  const bool dropped = drop_spares();
+  return space.give_up(Space::Use::Job) || dropped;
+}
+
+void Core::keep_reserve() {
+  if (options.read_only) return;
+  std::uint64_t runs_size = 0;
+  const auto held = manifest();
+  for (const SegmentRecord& segment : held->segments) {
+    if (segment.main) runs_size += segment.main->size;
+    for (const RunRecord& slice : segment.slices) runs_size += slice.size;
+  }
+  try {
+    space.take(runs_size);
+  } catch (const Error& error) {
+    // Nothing depends on it but what may be done when the medium is full.
+    job_failures.note(JobFailures::kReserve, error.what());
+    return;
+  }
+  job_failures.clear(JobFailures::kReserve);
+}
+
+void Core::admit_growth() {
+  if (!space.lacks(Space::Use::Reserve)) return;
+  if (space.worth_trying(Space::Use::Reserve)) keep_reserve();
+  if (space.lacks(Space::Use::Reserve)) space.refuse();
+}
+
+void Core::look_for_room() {
+  if (space.lacks(Space::Use::Reserve) && space.worth_trying(Space::Use::Reserve)) keep_reserve();
+  if (!space.lacks(Space::Use::Log) || space.lacks(Space::Use::Reserve)) return;
+  try {
+    ready_log(lacking_payload_.load(std::memory_order_relaxed), false);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::NoSpace) throw;  // That is known.
+  }
+}
+
+void Core::put_runs(const std::string& name, const std::function<void(directory::Sink&)>& write) {
+  try {
+    directory->put_immutable(name, write);
+  } catch (const directory::SyncError&) {
+    // The file is gone again, but a medium that lost it may have lost more.
+    failure.record(std::current_exception());
+    throw;
+  }
 }
 
 void Core::end_log() {

@@ -18,10 +18,12 @@
 #include "lib/concurrency.hpp"
 #include "lib/engine_locks.hpp"
 #include "lib/failure_latch.hpp"
+#include "lib/job_failures.hpp"
 #include "lib/relaxed_counter.hpp"
 #include "lib/route_map.hpp"
 #include "lib/run_store.hpp"
 #include "lib/snapshots.hpp"
+#include "lib/space.hpp"
 #include "lib/write_log.hpp"
 #include "segment/arena.hpp"
 #include "varve/error.hpp"
@@ -60,6 +62,8 @@ class Core {
   Options options;
   const EngineLocks locks;
   FailureLatch failure;
+  JobFailures job_failures;
+  Space space;
   segment::ChunkPool pool;
   Catalog catalog;
   RunStore run_store;  // Used by jobs only.
@@ -149,8 +153,36 @@ class Core {
   [[nodiscard]] bool log_ready(std::size_t payload_size) const noexcept {
     return log_listed_ && log->fits(payload_size);
   }
-  // Makes it so, unless another thread uses the room up. Requires: no lock of Concurrency but jobs.
-  void ready_log(std::size_t payload_size);
+  // Makes it so, unless another thread uses the room up. For `erases` what is kept back may go,
+  // a small file will do, and jobs in progress are waited for. Requires: no lock of Concurrency, or
+  // jobs alone and no erases.
+  void ready_log(std::size_t payload_size, bool erases);
+
+  // Of the room on the medium. Requires: no lock of Concurrency but jobs.
+  //
+  // Does a job. One that finds no room is tried once more without the spare log files.
+  void do_job(const std::function<void()>& job);
+  // Does `work`; once more without what is kept back for jobs when there is no room otherwise.
+  void with_reserve(const std::function<void()>& work);
+  // Gives up what is kept back for jobs: spare log files, most of the reserve. False: nothing was.
+  bool give_up_room();
+  // Takes the reserve that belongs to the runs, if there is room.
+  void keep_reserve();
+  // Refuses a write other than an erase as long as the reserve cannot be had. Errors: NoSpace.
+  void admit_growth();
+  // Tries again what had no room, if that makes sense now; jobs are their callers' to try.
+  void look_for_room();
+  // Writes a file of runs. Errors: as Directory::put_immutable(); a SyncError is latched.
+  void put_runs(const std::string& name, const std::function<void(directory::Sink&)>& write);
+  // What must follow a commit, so that memory and manifest agree: a failure of it is latched.
+  void after_commit(const std::function<void()>& step);
+  // Removes and punches what has become free. What the medium refuses is noted and tried again.
+  void sweep();
+  // A merge that failed so concerns its segment only; it is noted, to be tried again.
+  [[nodiscard]] bool is_local(const Error& error) const noexcept {
+    return (error.code() == ErrorCode::Io || error.code() == ErrorCode::Corruption) &&
+           !failure.failed();
+  }
   // A call on the log. Once the log is poisoned, so is the index.
   template <typename Call>
   void on_log(const Call& call) {
@@ -183,12 +215,17 @@ class Core {
   [[nodiscard]] static std::uint64_t take_number(std::atomic<std::uint64_t>& next,
                                                  std::uint64_t at_least) noexcept;
   void replace_manifest(const std::function<void(Manifest&)>& edit);  // Under lock_catalog().
+  void begin_log(std::size_t payload_size, bool small);
+  bool drop_spares();
+  void remove_dead(const std::function<void()>& remove);
 
   std::atomic<const RouteMap*> routes_ = nullptr;
   std::atomic<Sequence> last_sequence_ = 0;
   std::atomic<std::uint64_t> next_delta_number_ = 0, next_segment_id_ = 0;  // If the manifest's
                                                                             // are not higher.
   bool log_listed_ = false;  // The manifest names the log file that is being written.
+  std::atomic<std::size_t> lacking_payload_ =
+      0;  // Of the record that had no room for its log file.
 };
 
 // The lowest sequence that `view` holds and `flushed_sequence` does not cover; kSequenceMax: none.

@@ -39,17 +39,44 @@ Durability Engine::admit(const WriteOptions& options) {
 
 // Due maintenance runs before the write. One with a deadline leaves it to others as long as the
 // memory budget allows, because how long a flush takes cannot be promised.
-void Engine::make_room(const WriteOptions& options) {
-  if (!memory_due(*core_) && !structure_dirty_) [[likely]]
+void Engine::make_room(const WriteOptions& options, bool erases) {
+  if (!memory_due(*core_) && !structure_dirty_ && !core_->space.is_short()) [[likely]]
     return;
+  if (!erases) core_->admit_growth();
   const bool inline_allowed = core_->options.tuning.inline_maintenance && !options.deadline;
-  if (inline_allowed) {
-    run_due_jobs_of_write();
-  } else if (core_->memory_size() >= core_->options.memory_budget) {
+  if (inline_allowed && erases) {
+    make_room_for_erase();
+  } else if (inline_allowed) {
+    make_room_for_growth();
+  } else if (core_->memory_size() >= memory_limit(*core_, erases)) {
     throw Error(ErrorCode::Busy, "the memory budget of " +
                                      std::to_string(core_->options.memory_budget) +
                                      " bytes is used up: flush(), maintain() or write without "
                                      "a deadline first");
+  }
+}
+
+// A job that had no room is not tried by each write.
+void Engine::make_room_for_growth() {
+  Space& space = core_->space;
+  if (space.lacks(Space::Use::Job) && !space.worth_trying(Space::Use::Job)) {
+    if (memory_due(*core_)) space.refuse();
+    return;
+  }
+  run_due_jobs_of_write();
+}
+
+void Engine::make_room_for_erase() {
+  Space& space = core_->space;
+  if (space.lacks(Space::Use::Job) && !space.worth_trying(Space::Use::Job)) {
+    if (core_->memory_size() < memory_limit(*core_, true)) return;
+  }
+  try {
+    run_due_jobs_of_write();
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::NoSpace) throw;
+    if (core_->memory_size() < memory_limit(*core_, true)) return;
+    core_->with_reserve([this] { run_due_jobs_of_write(); });
   }
 }
 
@@ -92,9 +119,10 @@ void Engine::erase_range(std::string_view from, std::string_view to, const Write
 void Engine::write_one(OperationKind kind, std::string_view key, std::string_view value,
                        const WriteOptions& options) {
   const Durability durability = admit(options);
-  make_room(options);
+  const bool erases = kind != OperationKind::Put;
+  make_room(options, erases);
   const bool logged = durability != Durability::Buffered;
-  if (logged) ready_log(WriteLog::operation_payload_size(key, value));
+  if (logged) ready_log(WriteLog::operation_payload_size(key, value), erases);
   const Sequence sequence = core_->last_sequence() + 1;
   if (logged) {
     core_->on_log(
@@ -110,9 +138,10 @@ void Engine::write_one(OperationKind kind, std::string_view key, std::string_vie
 void Engine::write(const WriteBatch& batch, const WriteOptions& options) {
   const Durability durability = admit(options);
   if (batch.empty()) return;
-  make_room(options);
+  const bool erases = batch.put_count() == 0;
+  make_room(options, erases);
   const bool logged = durability != Durability::Buffered;
-  if (logged) ready_log(batch.size());
+  if (logged) ready_log(batch.size(), erases);
   const Sequence sequence = core_->last_sequence() + 1;
   if (logged) {
     core_->on_log([&](WriteLog& log) { log.append(sequence, batch.encoded(), durability); });
@@ -215,6 +244,7 @@ void Engine::release_snapshot(Sequence sequence) noexcept {
 
 void Engine::flush() {
   if (core_->options.read_only) return;
+  core_->failure.rethrow_if_failed();
   flush_all(*core_);
   if (core_->options.tuning.inline_maintenance) run_due_jobs();
 }
@@ -223,6 +253,7 @@ bool Engine::maintain() {
   if (core_->options.read_only) return false;
   core_->failure.rethrow_if_failed();
   const bool worked = maintain_once(*core_);
+  core_->look_for_room();
   if (!worked) structure_dirty_ = false;
   return worked;
 }
@@ -232,6 +263,7 @@ std::optional<std::string> Engine::compact_step(std::string_view at, std::string
   if (core_->options.read_only) {
     throw Error(ErrorCode::ReadOnly, "the index was opened read-only", core_->directory->path());
   }
+  core_->failure.rethrow_if_failed();
   const JobControl control{cancel};
   control.check();
   const SegmentPtr segment = core_->routes().at(core_->routes().index_of(at));
@@ -240,7 +272,9 @@ std::optional<std::string> Engine::compact_step(std::string_view at, std::string
                                view->range_tombstones.empty() && view->runs.size() <= 1 &&
                                view->main_size() <= core_->options.tuning.segment_size;
   const std::string upper = segment->upper();
-  if (!compact_already) merge_main(*core_, segment, control);
+  if (!compact_already) {
+    core_->with_reserve([&] { core_->do_job([&] { merge_main(*core_, segment, control); }); });
+  }
   if (!upper.empty() && (to.empty() || upper < to)) return upper;
   while (maintain_once(*core_, control)) {  // Neighbours that became small.
   }
@@ -258,12 +292,12 @@ std::size_t Engine::segment_count(std::string_view from, std::string_view to) co
 
 void Engine::close() {
   Core& core = *core_;
-  if (!core.options.read_only && !core.failure.failed()) {
-    if (!VARVE_MUTANT("close.not_flushed")) flush_all(core);
-    core.run_store.sweep();
-    core.end_log();
-    core.ownership->set_phase(true, core.manifest()->writer_epoch);
-  }
+  if (core.options.read_only) return;
+  core.failure.rethrow_if_failed();  // Whoever only closes must learn of it too.
+  if (!VARVE_MUTANT("close.not_flushed")) flush_all(core);
+  core.sweep();
+  core.end_log();
+  core.ownership->set_phase(true, core.manifest()->writer_epoch);
 }
 
 Options Engine::options() const {

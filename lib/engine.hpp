@@ -64,6 +64,10 @@ class Engine {
   [[nodiscard]] const directory::Ownership& ownership() const noexcept { return *core_->ownership; }
   void release_ownership() noexcept { core_->ownership->release(); }
   [[nodiscard]] const FailureLatch& failure() const noexcept { return core_->failure; }
+  // Nothing is to be tried again, and there is no lack of space.
+  [[nodiscard]] bool healthy() const noexcept {
+    return !core_->space.is_short() && !core_->job_failures.any();
+  }
   [[nodiscard]] std::uint64_t run_bytes_written() const noexcept {
     return core_->counters.run_bytes;
   }
@@ -74,10 +78,13 @@ class Engine {
  private:
   friend class EngineCursor;
   [[nodiscard]] Durability admit(const WriteOptions& options);
-  void make_room(const WriteOptions& options);
-  void ready_log(std::size_t payload_size) {
+  // `erases`: the write consists of erases, which may use what is kept back.
+  void make_room(const WriteOptions& options, bool erases);
+  void make_room_for_growth();
+  void make_room_for_erase();
+  void ready_log(std::size_t payload_size, bool erases) {
     if (!core_->log_ready(payload_size)) [[unlikely]]
-      core_->ready_log(payload_size);
+      core_->ready_log(payload_size, erases);
   }
   void write_one(OperationKind kind, std::string_view key, std::string_view value,
                  const WriteOptions& options);

@@ -41,6 +41,7 @@ std::optional<FileName> numbered(FileName::Type type, std::string_view number) {
 std::optional<FileName> parse_lasting_name(std::string_view name) {
   if (name == "LOCK") return FileName{.type = FileName::Type::Lock};
   if (name == "MANIFEST") return FileName{.type = FileName::Type::Manifest};
+  if (name == kReserveName) return FileName{.type = FileName::Type::Reserve};
   if (!strip_suffix(name, kExtension)) return std::nullopt;
   if (strip_prefix(name, "log-")) return numbered(FileName::Type::Log, name);
   if (strip_prefix(name, "delta-")) return numbered(FileName::Type::Delta, name);

@@ -13,10 +13,11 @@ namespace varve::internal {
 [[nodiscard]] std::string main_file_name(std::uint64_t segment_id, std::uint64_t version);
 [[nodiscard]] std::string delta_file_name(std::uint64_t number);
 [[nodiscard]] std::string log_file_name(std::uint64_t number);
+inline constexpr std::string_view kReserveName = "reserve.varve";
 
 // What a name in the directory of an index means.
 struct FileName {
-  enum class Type : std::uint8_t { Lock, Manifest, Log, Delta, Main, Temporary };
+  enum class Type : std::uint8_t { Lock, Manifest, Reserve, Log, Delta, Main, Temporary };
   Type type;
   std::uint64_t number = 0, version = 0;  // Main: segment id and version. Log, Delta: number.
   friend bool operator==(const FileName&, const FileName&) = default;

@@ -37,6 +37,7 @@ Listing add_files(const directory::Directory& directory, FileStatistics& figures
         listing.has_data = true;
         break;
       case FileName::Type::Lock:
+      case FileName::Type::Reserve:
       case FileName::Type::Temporary:
         break;
     }

@@ -41,7 +41,7 @@ void write_delta_file(Core& core, std::uint64_t number, std::vector<Slice>& slic
   file.file_number = number;
   const std::uint64_t seed = run_seed(core.manifest()->uuid, file);
   const WritingPhase writing(core, control);
-  core.directory->put_immutable(delta_file_name(number), [&](directory::Sink& sink) {
+  core.put_runs(delta_file_name(number), [&](directory::Sink& sink) {
     for (Slice& slice : slices) {
       pad_to_slice(sink);
       const segment::View& view = *slice.view;
@@ -62,7 +62,8 @@ void write_delta_file(Core& core, std::uint64_t number, std::vector<Slice>& slic
 }
 
 // Lets the manifest, then the readers, see the slices in the place of the frozen deltas.
-void publish_slices(Core& core, std::uint64_t number, std::vector<Slice>& slices) {
+void publish_slices(Core& core, std::uint64_t number, std::vector<Slice>& slices,
+                    PendingFiles& pending) {
   core.commit([&](Manifest& next) {
     next.next_delta_number = std::max(next.next_delta_number, number + 1);
     std::size_t position = 0;
@@ -75,13 +76,16 @@ void publish_slices(Core& core, std::uint64_t number, std::vector<Slice>& slices
       if (slice.record) record.slices.insert(record.slices.begin(), *slice.record);
     }
   });
+  pending.committed();
   VARVE_HOOK("flush.committed");
-  for (Slice& slice : slices) {
-    core.publish(*slice.segment, [&](segment::View& view) {
-      for (const auto& delta : slice.view->frozen) std::erase(view.frozen, delta);
-      if (slice.record) view.runs.insert(view.runs.begin(), {*slice.record, slice.run});
-    });
-  }
+  core.after_commit([&] {
+    for (Slice& slice : slices) {
+      core.publish(*slice.segment, [&](segment::View& view) {
+        for (const auto& delta : slice.view->frozen) std::erase(view.frozen, delta);
+        if (slice.record) view.runs.insert(view.runs.begin(), {*slice.record, slice.run});
+      });
+    }
+  });
 }
 
 void flush_slices(Core& core, std::vector<Slice> slices, const JobControl& control) {
@@ -99,9 +103,10 @@ void flush_slices(Core& core, std::vector<Slice> slices, const JobControl& contr
   for (Slice& slice : slices) {
     if (slice.record) slice.run = pending.open(*slice.record);
   }
-  publish_slices(core, number, slices);
-  pending.committed();
-  if (any_memory && !any_slice) core.directory->remove(delta_file_name(number));
+  publish_slices(core, number, slices, pending);
+  if (!any_memory || any_slice) return;
+  core.run_store.discard(delta_file_name(number));
+  core.sweep();
 }
 
 // Freezes one segment; false: not done, because a write without log record has come meanwhile.
@@ -147,6 +152,32 @@ void flush_unlogged(Core& core, const JobControl& control) {
   }
 }
 
+// Straight into main runs. What cannot be merged for the segment's own sake, as when a block of its
+// main run is unreadable, becomes slices: memory must not fill up for that.
+void flush_direct(Core& core, const std::vector<SegmentPtr>& direct, const JobControl& control) {
+  std::vector<Slice> left;
+  for (const SegmentPtr& segment : direct) {
+    try {
+      merge_main(core, segment, control);
+    } catch (const Error& error) {
+      if (!core.is_local(error)) throw;
+      core.job_failures.note(segment->id(), error.what());
+      Slice slice;
+      slice.segment = segment;
+      if (freeze_logged(core, *segment, slice)) left.push_back(std::move(slice));
+    }
+  }
+  if (!left.empty()) flush_slices(core, std::move(left), control);
+}
+
+// A slice takes less room, which matters when there is little.
+bool belongs_into_main(const Core& core, const segment::Segment& segment,
+                       const segment::View& view) {
+  return view.has_memory() && !core.job_failures.resting(segment.id()) &&
+         !core.space.lacks(Space::Use::Reserve) &&
+         segment::flush_merges_main(view, core.compaction_ratio(segment), core.options.tuning);
+}
+
 }  // namespace
 
 void flush_segments(Core& core, const std::vector<SegmentPtr>& segments,
@@ -158,9 +189,7 @@ void flush_segments(Core& core, const std::vector<SegmentPtr>& segments,
     Slice slice;
     slice.segment = segment;
     if (!freeze_logged(core, *segment, slice)) break;
-    const segment::View& view = *slice.view;
-    if (view.has_memory() &&
-        segment::flush_merges_main(view, core.compaction_ratio(*segment), core.options.tuning)) {
+    if (belongs_into_main(core, *segment, *slice.view)) {
       direct.push_back(segment);
     } else {
       slices.push_back(std::move(slice));
@@ -175,7 +204,7 @@ void flush_segments(Core& core, const std::vector<SegmentPtr>& segments,
       if (!VARVE_MUTANT("flush.log_not_synced")) core.sync_log();  // As above.
     }
     if (!slices.empty()) flush_slices(core, std::move(slices), control);
-    for (const SegmentPtr& segment : direct) merge_main(core, segment, control);
+    flush_direct(core, direct, control);
   }
   ++core.counters.flush;
 }

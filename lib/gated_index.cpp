@@ -80,6 +80,9 @@ class GatedIndex final : public Index {
   void close() override;
 
   Lifecycle lifecycle() const noexcept override;
+  bool healthy() const noexcept override {
+    return lifecycle() == Lifecycle::Ready && engine_->healthy();
+  }
   Statistics statistics() override {
     const ReadEntry entry(*this);
     return engine_->statistics();

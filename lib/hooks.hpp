@@ -2,6 +2,8 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
+#include <limits>
 #include <string_view>
 
 namespace varve::internal {
@@ -45,6 +47,12 @@ class Unheard {
 
 // Set by tests before an index is opened: its hot path is on and lets every key in at once.
 inline constinit std::atomic<bool> eager_hot_path = false;
+
+// Changed by tests: after how long a failed job is tried again for the first time, and how many
+// threads an index can start yet.
+inline constinit std::atomic<std::chrono::milliseconds> retry_pause{
+    std::chrono::milliseconds(1000)};
+inline constinit std::atomic<int> threads_left = std::numeric_limits<int>::max();
 
 // Apart from the macro, which shall stay small where it stands.
 [[gnu::noinline]] inline void tell(std::string_view hook) noexcept {

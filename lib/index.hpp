@@ -46,7 +46,7 @@ class Index : public std::enable_shared_from_this<Index> {
   virtual void close() = 0;
 
   [[nodiscard]] virtual Lifecycle lifecycle() const noexcept = 0;
-  // Ready, and no background job is failing.
+  // Ready, no job is to be tried again, and there is no lack of space.
   [[nodiscard]] virtual bool healthy() const noexcept { return lifecycle() == Lifecycle::Ready; }
   // Without the calls: calls() has them.
   [[nodiscard]] virtual Statistics statistics() = 0;

@@ -138,6 +138,9 @@ Statistics collect_statistics(const Core& core) {
   add_segments(core, figures);
   add_counters(core.counters, figures);
   add_log(core, figures);
+  core.space.describe(figures.space);
+  figures.failed_job_count = core.job_failures.count();
+  figures.last_job_failure = core.job_failures.message();
   for (const directory::FileInfo& file : core.directory->list()) {
     const auto name = parse_file_name(file.name);
     if (!name) continue;

@@ -4,10 +4,12 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <utility>
 #include <vector>
 
 #include "segment/compaction.hpp"
+#include "varve/error.hpp"
 
 namespace varve::internal {
 namespace {
@@ -106,6 +108,23 @@ bool merge_if_due(Core& core, const SegmentPtr& segment, const JobControl& contr
   return true;
 }
 
+bool may_merge(const Core& core, const segment::Segment& segment) {
+  return Claim::is_free(core, segment) && !core.job_failures.resting(segment.id());
+}
+
+// Does a merge. Should it fail for the sake of these segments alone, they are left alone for a
+// while, and others get their turn: false.
+bool unless_local(Core& core, const std::vector<std::uint64_t>& segment_ids,
+                  const std::function<bool()>& merge) {
+  try {
+    return merge();
+  } catch (const Error& error) {
+    if (!core.is_local(error)) throw;
+    for (const std::uint64_t id : segment_ids) core.job_failures.note(id, error.what());
+    return false;
+  }
+}
+
 // The one first whose layers cost readers most.
 bool merge_one_segment(Core& core, const JobControl& control) {
   std::vector<SegmentPtr> segments = core.routes().segments();  // These may be replaced meanwhile.
@@ -113,9 +132,26 @@ bool merge_one_segment(Core& core, const JobControl& control) {
     return a->read_cost() > b->read_cost();
   });
   for (const SegmentPtr& segment : segments) {
-    if (Claim::is_free(core, *segment) && merge_if_due(core, segment, control)) return true;
+    if (!may_merge(core, *segment)) continue;
+    const bool merged =
+        unless_local(core, {segment->id()}, [&] { return merge_if_due(core, segment, control); });
+    if (merged) return true;
   }
   for (const SegmentPtr& segment : segments) segment->age_read_cost();
+  return false;
+}
+
+// A segment that a range erase covers whole goes without a byte written but the manifest's: when
+// there is no space, that comes first.
+bool merge_one_erased(Core& core, const JobControl& control) {
+  const std::vector<SegmentPtr> segments = core.routes().segments();
+  for (const SegmentPtr& segment : segments) {
+    if (!may_merge(core, *segment)) continue;
+    if (!is_erased_whole(core, *segment, *Core::view_of(*segment))) continue;
+    const Claim claim(core, {segment});
+    merge_main(core, segment, control);
+    return true;
+  }
   return false;
 }
 
@@ -127,13 +163,16 @@ bool merge_small_neighbours(Core& core, const JobControl& control) {
   };
   const auto& segments = core.routes().segments();
   for (std::size_t i = 1; i < segments.size(); ++i) {
-    if (Claim::is_free(core, *segments[i - 1]) && Claim::is_free(core, *segments[i]) &&
-        size(*segments[i - 1]) < small && size(*segments[i]) < small) {
-      const SegmentPtr left = segments[i - 1], right = segments[i];
+    if (!may_merge(core, *segments[i - 1]) || !may_merge(core, *segments[i]) ||
+        size(*segments[i - 1]) >= small || size(*segments[i]) >= small) {
+      continue;
+    }
+    const SegmentPtr left = segments[i - 1], right = segments[i];
+    return unless_local(core, {left->id(), right->id()}, [&] {
       const Claim claim(core, {left, right});
       merge_neighbours(core, left, right, control);
       return true;
-    }
+    });
   }
   return false;
 }
@@ -171,12 +210,31 @@ bool flush_for_memory(Core& core, const JobControl& control) {
 }
 
 bool flush_for_readers(Core& core, const JobControl& control) {
-  return flush_largest(core, SIZE_MAX, control);
+  if (core.space.is_short()) return false;
+  bool worked = false;
+  core.do_job([&] { worked = flush_largest(core, SIZE_MAX, control); });
+  return worked;
 }
 
-bool maintain_once(Core& core, const JobControl& control) {
+namespace {
+
+bool do_due_job(Core& core, const JobControl& control) {
+  if (core.space.is_short() && merge_one_erased(core, control)) return true;
+  if (core.space.lacks(Space::Use::Reserve)) {
+    // What is left of the reserve is for erases and for what their caller asks for: only their
+    // memory may need it.
+    return core.flushable_size() >= core.options.memory_budget && flush_for_memory(core, control);
+  }
   return flush_for_memory(core, control) || flush_for_log(core, control) ||
          merge_one_segment(core, control) || merge_small_neighbours(core, control);
+}
+
+}  // namespace
+
+bool maintain_once(Core& core, const JobControl& control) {
+  bool worked = false;
+  core.do_job([&] { worked = do_due_job(core, control); });
+  return worked;
 }
 
 void flush_all(Core& core, const JobControl& control) {
@@ -190,7 +248,7 @@ void flush_all(Core& core, const JobControl& control) {
       chosen.push_back(segment);
     }
   }
-  if (!chosen.empty()) flush_segments(core, chosen, control);
+  if (!chosen.empty()) core.do_job([&] { flush_segments(core, chosen, control); });
 }
 
 }  // namespace varve::internal

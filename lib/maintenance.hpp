@@ -21,6 +21,13 @@ namespace varve::internal {
   return size >= budget / 2 && (size >= budget || size >= core.memory_after_flush + budget / 16);
 }
 
+// Up to where a write may fill the memory. Erases may go beyond the budget while a flush has no
+// room: they are what can make some.
+[[nodiscard]] inline std::size_t memory_limit(const Core& core, bool erases) noexcept {
+  const std::size_t budget = core.options.memory_budget;
+  return erases && core.space.is_short() ? budget + budget / 4 : budget;
+}
+
 // Does the most urgent due job: flush for memory, flush for the log's length, merges that the
 // policy asks for, merges of small neighbours. False: nothing is due.
 bool maintain_once(Core& core, const JobControl& control = {});

@@ -116,7 +116,7 @@ class MainWriter {
     file.file_number = record.id;
     file.file_version = record.version;
     const std::uint64_t seed = run_seed(core_.manifest()->uuid, file);
-    core_.directory->put_immutable(run_file_name(file), [&](directory::Sink& sink) {
+    core_.put_runs(run_file_name(file), [&](directory::Sink& sink) {
       const auto summary = write_run(core_, sink, seed, source, child_size_, control_, &last_key);
       RunRecord written = record_of(*summary);
       written.kind = file.kind;
@@ -275,6 +275,16 @@ std::vector<SegmentPtr> install_children(Core& core, std::size_t position,
   return segments;
 }
 
+void retire_inputs(Core& core, const std::vector<Part>& parts, const std::vector<Child>& children) {
+  for (const Part& part : parts) {
+    for (const segment::RunLayer& layer : part.view->runs) {
+      const bool kept = std::any_of(children.begin(), children.end(),
+                                    [&](const Child& child) { return child.run == layer.run; });
+      if (!kept) core.run_store.retire(layer.record, layer.run);
+    }
+  }
+}
+
 // Commits that `children` take the place of `parts`, then lets readers see it.
 std::vector<SegmentPtr> install(Core& core, const std::vector<Part>& parts,
                                 std::vector<Child> children, MainWriter& writer) {
@@ -295,23 +305,20 @@ std::vector<SegmentPtr> install(Core& core, const std::vector<Part>& parts,
                          records.begin(), records.end());
   });
   writer.committed();
-  std::vector<SegmentPtr> segments;
   VARVE_HOOK("merge.committed");
-  if (parts.size() == 1 && children.size() == 1) {
-    VARVE_CHECK(children.front().record.id == parts.front().segment->id());
-    install_in_place(core, parts.front(), children.front());
-    segments.push_back(parts.front().segment);
-  } else {
-    segments = install_children(core, position, parts, children);
-  }
-  for (const Part& part : parts) {
-    for (const segment::RunLayer& layer : part.view->runs) {
-      const bool kept = std::any_of(children.begin(), children.end(),
-                                    [&](const Child& child) { return child.run == layer.run; });
-      if (!kept) core.run_store.retire(layer.record, layer.run);
+  std::vector<SegmentPtr> segments;
+  core.after_commit([&] {
+    if (parts.size() == 1 && children.size() == 1) {
+      VARVE_CHECK(children.front().record.id == parts.front().segment->id());
+      install_in_place(core, parts.front(), children.front());
+      segments.push_back(parts.front().segment);
+    } else {
+      segments = install_children(core, position, parts, children);
     }
-  }
-  core.run_store.sweep();
+    retire_inputs(core, parts, children);
+  });
+  for (const Part& part : parts) core.job_failures.clear(part.segment->id());
+  core.sweep();
   return segments;
 }
 
@@ -333,7 +340,7 @@ segment::ViewRef flushed_part(const segment::View& view, Sequence flushed) {
 void write_file(Core& core, const JobControl& control, const std::string& name,
                 const std::function<void(directory::Sink&)>& write) {
   const WritingPhase writing(core, control);
-  core.directory->put_immutable(name, write);
+  core.put_runs(name, write);
 }
 
 void sync_log(Core& core, const JobControl& control) {
@@ -510,12 +517,15 @@ void merge_tier(Core& core, const SegmentPtr& segment, std::size_t first, std::s
     replace(target.slices, record.value_or(RunRecord{}));
   });
   pending.committed();
-  core.publish(*segment, [&](segment::View& next) {
-    replace(next.runs, segment::RunLayer{record.value_or(RunRecord{}), run});
+  core.after_commit([&] {
+    core.publish(*segment, [&](segment::View& next) {
+      replace(next.runs, segment::RunLayer{record.value_or(RunRecord{}), run});
+    });
+    for (const segment::RunLayer& layer : inputs) core.run_store.retire(layer.record, layer.run);
+    if (!record) core.run_store.discard(run_file_name(file));
   });
-  if (!record) core.directory->remove(run_file_name(file));
-  for (const segment::RunLayer& layer : inputs) core.run_store.retire(layer.record, layer.run);
-  core.run_store.sweep();
+  core.job_failures.clear(segment->id());
+  core.sweep();
   ++core.counters.compaction;
 }
 

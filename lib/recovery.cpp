@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -181,6 +182,19 @@ void check_logs(const Core& core) {
   }
 }
 
+// Replaying may need more memory than the budget: what is replayed is flushed as usual. Without
+// space it stays in memory: what the logs hold was in memory before, about.
+void flush_replayed(Core& core) {
+  if (core.space.lacks(Space::Use::Job)) return;
+  try {
+    while (flush_for_memory(core)) {
+    }
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::NoSpace) throw;
+    core.space.ran_out(Space::Use::Job, error);
+  }
+}
+
 // Replays one live log and returns what the write log must know of it.
 RecoveredLog replay_log(Core& core, const LogRecordEntry& entry) {
   const auto file = open_log(core, entry);
@@ -189,9 +203,7 @@ RecoveredLog replay_log(Core& core, const LogRecordEntry& entry) {
   const bool read_only = core.options.read_only;
   const LogScan scan = read_log(core, entry, bytes, [&](const LogRecordView& record) {
     replay_record(core, record);
-    // Replaying may need more memory than the budget: what is replayed is flushed as usual.
-    while (!read_only && flush_for_memory(core)) {
-    }
+    if (!read_only) flush_replayed(core);
   });
   // The sequence of the last operation, which may lie above that of the last record.
   const Sequence last = scan.record_count == 0 ? 0 : core.last_sequence();
@@ -213,6 +225,16 @@ std::vector<RecoveredLog> replay_logs(Core& core) {
   return recovered;
 }
 
+// False: it is of no use, because its blocks were not copied with it or it is too large for today's
+// options.
+bool adopt_reserve(Core& core, const directory::FileInfo& file) {
+  const bool fits = file.size <= core.options.tuning.reserve_size &&
+                    file.allocated_size >= file.size && file.size != 0;
+  if (file.kind != directory::FileKind::Regular || !fits) return false;
+  core.space.adopt(file.size);
+  return true;
+}
+
 // Removes files of ours that the manifest does not name: what a crash left half done. Foreign
 // files are not touched.
 void remove_strays(Core& core) {
@@ -229,6 +251,7 @@ void remove_strays(Core& core) {
     const auto name = parse_file_name(file.name);
     if (!name || live.contains(file.name)) continue;
     if (name->type == FileName::Type::Lock || name->type == FileName::Type::Manifest) continue;
+    if (name->type == FileName::Type::Reserve && adopt_reserve(core, file)) continue;
     // We make regular files only; a link by a temporary name is removed, never followed.
     const bool temporary = name->type == FileName::Type::Temporary;
     const bool removable = file.kind == directory::FileKind::Regular ||
@@ -276,37 +299,70 @@ Manifest manifest_for_open(directory::Directory& directory, const Options& optio
   return new_manifest(options);
 }
 
-}  // namespace
+// What another open of it would find more room by: see open_core().
+bool remove_reserve(directory::Directory& directory) {
+  for (const directory::FileInfo& file : directory.list()) {
+    if (file.name != kReserveName || file.kind != directory::FileKind::Regular) continue;
+    directory.remove(kReserveName);
+    return true;
+  }
+  return false;
+}
 
-std::unique_ptr<Core> open_core(std::shared_ptr<directory::Directory> directory,
-                                const Options& options, OpenMode mode) {
-  check_options(options);
+// `lack`: an earlier attempt found no space; then what was kept back is here by now, and not for
+// flushes. Null when this one finds none and there was something to give up: `lack` tells.
+std::unique_ptr<Core> recover(const std::shared_ptr<directory::Directory>& directory,
+                              std::unique_ptr<directory::Ownership> ownership,
+                              const Options& options, OpenMode mode, std::optional<Error>& lack) {
   const auto start = std::chrono::steady_clock::now();
-  const bool may_create =
-      mode == OpenMode::Create || (options.create_if_missing && !options.read_only);
-  auto ownership = directory->acquire(options.read_only ? LockMode::Shared : LockMode::Exclusive,
-                                      options.lock_wait, may_create);
   bool created = false;
   Manifest manifest = manifest_for_open(*directory, options, mode, created);
   check_codec("key", manifest.key_codec, options.key_codec, *directory);
   check_codec("value", manifest.value_codec, options.value_codec, *directory);
   const bool was_clean = created || manifest.closed_cleanly;
   if (!options.read_only) ownership->set_phase(false, manifest.writer_epoch + 1);
-  auto core = std::make_unique<Core>(std::move(directory), std::move(ownership), options,
-                                     std::move(manifest));
+  auto core = std::make_unique<Core>(directory, std::move(ownership), options, std::move(manifest));
   core->counters.recovered_after_crash = !was_clean;
+  if (lack) {
+    core->space.ran_out(Space::Use::Job, *lack);
+    core->space.ran_out(Space::Use::Reserve, *lack);
+  }
   open_segments(*core);
   check_logs(*core);
   if (!options.read_only) remove_strays(*core);
-  const std::vector<RecoveredLog> recovered = replay_logs(*core);
-  if (!options.read_only) {
-    begin_writing(*core, recovered);
-    core->ownership->set_phase(true, core->manifest()->writer_epoch);
+  try {
+    const std::vector<RecoveredLog> recovered = replay_logs(*core);
+    if (!options.read_only) {
+      begin_writing(*core, recovered);
+      core->ownership->set_phase(true, core->manifest()->writer_epoch);
+    }
+  } catch (const Error& error) {
+    // Still the owner: what is kept back for times without space goes, for the next attempt.
+    if (error.code() != ErrorCode::NoSpace || !remove_reserve(*core->directory)) throw;
+    lack = error;
+    return nullptr;
   }
   core->counters.recovery_microseconds =
       static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(
                                      std::chrono::steady_clock::now() - start)
                                      .count());
+  return core;
+}
+
+}  // namespace
+
+std::unique_ptr<Core> open_core(std::shared_ptr<directory::Directory> directory,
+                                const Options& options, OpenMode mode) {
+  check_options(options);
+  const bool may_create =
+      mode == OpenMode::Create || (options.create_if_missing && !options.read_only);
+  std::unique_ptr<Core> core;
+  std::optional<Error> lack;
+  while (core == nullptr) {  // Twice at most: there is one reserve to remove.
+    auto ownership = directory->acquire(options.read_only ? LockMode::Shared : LockMode::Exclusive,
+                                        options.lock_wait, may_create);
+    core = recover(directory, std::move(ownership), options, mode, lack);
+  }
   return core;
 }
 

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "directory/directory.hpp"
@@ -28,6 +29,8 @@ class RunStore {
   void retire(const segment::RunRecord& record, const std::shared_ptr<const segment::Run>& run);
   // Takes an open() back whose run never became part of the manifest.
   void abandon(const segment::RunRecord& record) noexcept;
+  // A file that no manifest names goes with the next sweep.
+  void discard(std::string name) { dead_files_.push_back(std::move(name)); }
   // Removes and punches what has become free. Cheap when there is nothing.
   void sweep();
 

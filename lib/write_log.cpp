@@ -24,6 +24,7 @@ constexpr std::size_t kPayloadSizeMax = 2 * kBatchSizeMax;
 static_assert(kPayloadSizeMax <= UINT32_MAX);
 // A buffer that held a huge record gives its memory back.
 constexpr std::size_t kStagedCapacityMax = std::size_t{1} << 20;
+constexpr std::size_t kSmallFileSize = std::size_t{1} << 20;  // See rotate().
 
 void remove_quietly(directory::Directory& directory, std::uint64_t number) noexcept {
   try {
@@ -195,6 +196,9 @@ std::unique_ptr<directory::LogFile> WriteLog::make_file(std::uint64_t number,
     const std::uint64_t spare = spares_.back();
     spares_.pop_back();
     return directory_.recycle_log(log_file_name(spare), name, capacity);
+  } catch (const directory::SyncError& error) {
+    remove_quietly(directory_, number);
+    poison(error);
   } catch (const Error& error) {
     // A half-made file would be in the way of the next attempt; one that was there is not ours.
     if (error.code() != ErrorCode::AlreadyExists) remove_quietly(directory_, number);
@@ -202,13 +206,15 @@ std::unique_ptr<directory::LogFile> WriteLog::make_file(std::uint64_t number,
   }
 }
 
-void WriteLog::rotate(std::uint64_t number, Sequence first_sequence, std::size_t payload_size) {
+void WriteLog::rotate(std::uint64_t number, Sequence first_sequence, std::size_t payload_size,
+                      bool small) {
   VARVE_CHECK(live_.empty() || number > live_.back().number);
   VARVE_CHECK(first_sequence > last_sequence_ || last_sequence_ == 0);
   VARVE_CHECK(payload_size <= kPayloadSizeMax);
   const std::lock_guard lock(sync_mutex_);
   if (!VARVE_MUTANT("log.old_file_not_synced")) sync_current();
-  const std::size_t capacity = std::max(file_size_, kLogHeaderSize + log_record_size(payload_size));
+  const std::size_t usual = small ? std::min(file_size_, kSmallFileSize) : file_size_;
+  const std::size_t capacity = std::max(usual, kLogHeaderSize + log_record_size(payload_size));
   live_.reserve(live_.size() + 1);  // So that nothing throws once the new file is there.
   last_sequences_.reserve(live_.size() + 1);
   recyclable_.reserve(live_.size() + 1);
@@ -372,11 +378,13 @@ void WriteLog::remove_released() {
   }
 }
 
-void WriteLog::remove_spares() {
+bool WriteLog::remove_spares() {
+  const bool any = !spares_.empty();
   while (!spares_.empty()) {
     directory_.remove(log_file_name(spares_.back()));
     spares_.pop_back();
   }
+  return any;
 }
 
 }  // namespace varve::internal

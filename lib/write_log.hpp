@@ -48,9 +48,10 @@ struct RecoveredLog {
 // Thread-safety: sync() and the figures from any thread. append() and fits() by one thread at a
 // time, the list of files (live() and what follows) by one thread at a time, rotate() by one that
 // excludes both: the caller has a lock for each. Durability: append() = the record survives the
-// process; sync() = the device. Errors: Io, NoSpace from rotation and sync. After a failed sync the
-// log is poisoned: append(), rotate() and sync() throw the same Error from then on. A rotation that
-// could not make its new file changed nothing and may be tried again.
+// process; sync() = the device. Errors: Io, NoSpace from rotation and sync. After a failed sync, of
+// whatever file, the log is poisoned: append(), rotate() and sync() throw the same Error from then
+// on. A rotation that could not make its new file for another reason changed nothing and may be
+// tried again.
 class WriteLog {
  public:
   static constexpr std::size_t kSpareCountMax = 2;
@@ -65,8 +66,10 @@ class WriteLog {
   // Begins file `number` (recycling a dead one when there is one, else creating), big enough for a
   // record of `payload_size` bytes. Syncs and seals the file before it. The caller must make the
   // number known in the manifest before it appends.
+  // `small`: not the usual size, but enough for some records; for when there is little space.
   // Requires: `number` above all live ones; `first_sequence` above the last one appended.
-  void rotate(std::uint64_t number, Sequence first_sequence, std::size_t payload_size);
+  void rotate(std::uint64_t number, Sequence first_sequence, std::size_t payload_size,
+              bool small = false);
   // True when a record with that payload fits into the current file.
   [[nodiscard]] bool fits(std::size_t payload_size) const noexcept {
     const std::size_t left = capacity_ - end_.load(std::memory_order_relaxed);
@@ -107,8 +110,9 @@ class WriteLog {
   // After that replacement: keeps up to two released files for recycling, removes the others.
   // Errors: Io; the files that are left are tried again by the next call.
   void remove_released();
-  // Removes what is kept for recycling: before a clean close. Errors: Io.
-  void remove_spares();
+  // Removes what is kept for recycling: before a clean close, and when there is no space. False:
+  // there was nothing. Errors: Io.
+  bool remove_spares();
   [[nodiscard]] std::uint64_t bytes_appended() const noexcept {
     return bytes_appended_.load(std::memory_order_acquire);
   }

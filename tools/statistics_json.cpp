@@ -80,7 +80,8 @@ ordered_json since_open_json(const Statistics& figures) {
           {"paced_microseconds", figures.paced_microseconds},
           {"stalled_write_count", figures.stalled_write_count},
           {"stalled_microseconds_max", figures.stalled_microseconds_max},
-          {"failed_job_count", figures.failed_job_count}};
+          {"failed_job_count", figures.failed_job_count},
+          {"space_shortage_count", figures.space.shortage_count}};
 }
 
 ordered_json segment_json(const SegmentStatistics& segment) {

@@ -60,6 +60,11 @@ struct Tuning {
   std::uint32_t delta_runs_max = 12;     // Per segment. At once. [2, 64]
   std::size_t log_file_size = 64 << 20;  // Bytes preallocated per log file. New files.
                                          // [64 KiB, 1 GiB]
+  // Bytes of the medium that are kept back for erases and compact() when it is full; an eighth of
+  // the runs while that is less, and nothing below 64 KiB. While they cannot be had, writes other
+  // than erases throw NoSpace. Half a segment_size is enough to compact a segment of which half was
+  // erased. 0: none. At once. [0, 16 GiB]
+  std::size_t reserve_size = 32 << 20;
   bool inline_maintenance = true;  // False: only maintain(), flush() and compact() do any, and
                                    // writes throw Busy once the memory budget is used up. True:
                                    // in calls, or (Access::Concurrent) on threads of the index.

@@ -49,7 +49,7 @@ class VARVE_EXPORT Snapshot {
 };
 
 // Life cycle of an index handle. Failed is latched: a write failed in a way that leaves the disk
-// in doubt; reads go on, writes throw what was recorded, close() releases everything.
+// in doubt; reads go on, writes throw ReadOnly with the reason, close() releases everything.
 enum class Lifecycle : std::uint8_t { New, Opening, Ready, Closing, Closed, Failed };
 [[nodiscard]] VARVE_EXPORT std::string_view to_string(Lifecycle lifecycle) noexcept;
 
@@ -116,6 +116,8 @@ class VARVE_EXPORT SegmentIndex {
   ~SegmentIndex();  // Closes, and drops the Error that close() would have thrown.
 
   // Requires (else InvalidArgument): sizes within limits.hpp. Errors: Busy, NoSpace, Io, ReadOnly.
+  // NoSpace: the write had no effect, and it is not latched: once there is room again, writes go
+  // on. Erases, and batches of nothing else, may use what is kept back (Tuning::reserve_size).
   void put(std::string_view key, std::string_view value, const WriteOptions& options = {});
   void erase(std::string_view key, const WriteOptions& options = {});
   // Erases every key in [from, to), atomically; an empty `to` means up to the end. Cost: per
@@ -154,7 +156,8 @@ class VARVE_EXPORT SegmentIndex {
   void close();
 
   [[nodiscard]] Lifecycle lifecycle() const noexcept;
-  // True while nothing is unfinished or failed: ready, and no failure latched.
+  // True while nothing is unfinished or failed: ready, no failure latched, no job to be tried
+  // again, and not short of space (Statistics::space).
   [[nodiscard]] bool health() const noexcept;
   [[nodiscard]] Statistics statistics() const;
   // How the locks of Access::Concurrent have fared since open: which were waited for, how often and

@@ -149,6 +149,17 @@ struct HotKeyStatistics {
   }
 };
 
+// The room on the medium. Short of it is an index that had none for a job, for a log file or for
+// its reserve (Tuning::reserve_size), until what failed has succeeded; health() is false meanwhile.
+// Without Access::Concurrent it is the next write, or maintain(), that finds room again.
+struct SpaceStatistics {
+  bool is_short = false;                 // Now.
+  std::uint64_t short_microseconds = 0;  // For how long.
+  std::string shortage;                  // What failed; empty: it is not short.
+  std::uint64_t shortage_count = 0;      // Times that one began, since open.
+  std::uint64_t reserve_size = 0;        // Bytes kept back, now. 0: none yet, or given up.
+};
+
 // All figures of an index. "since open" figures start at 0 at every open. Taken beside other
 // threads, each figure is one that was true during the call; they need not belong together.
 struct Statistics {
@@ -165,6 +176,7 @@ struct Statistics {
   LogStatistics log;
   FilterStatistics filters;
   HotKeyStatistics hot_path;
+  SpaceStatistics space;
   LockReport locks;  // As SegmentIndex::lock_report(): empty unless Options::lock_health.enabled.
 
   // Since open. Keys that were put, erased (a range counts as one) and asked for, in single calls
@@ -188,15 +200,17 @@ struct Statistics {
   std::uint64_t stalled_write_count = 0;  // Writes that had to wait until a job had made room.
   std::uint64_t stalled_microseconds_max = 0;  // The longest of these waits.
 
-  // With Access::Concurrent; the first since open.
+  // Jobs that were not done, since open: in the background, or beside a write that went on.
   std::uint64_t failed_job_count = 0;
-  std::string last_job_failure;                  // Empty: the last background job succeeded.
+  std::string last_job_failure;  // Of a job that is still to be tried again; empty: there is none.
+  // With Access::Concurrent.
   std::uint64_t retired_view_count = 0;          // Views that readers may still be in, now.
   std::uint64_t oldest_reader_microseconds = 0;  // How long one read has been keeping them, now,
   std::uint64_t oldest_reader_thread_id = 0;     // and on which thread (gettid). 0: none does.
 
   // Now, in bytes but for the last.
-  std::uint64_t memory_size = 0;                   // Deltas; Options::memory_budget bounds it.
+  std::uint64_t memory_size = 0;                   // Deltas; Options::memory_budget bounds it, but
+                                                   // for erases when there is no space.
   std::uint64_t memory_budget = 0;                 // Options::memory_budget.
   std::uint64_t table_memory_size = 0;             // Sparse indexes and filters held in memory.
   std::uint64_t disk_size = 0;                     // All files of the index, logs included.

@@ -363,6 +363,61 @@ TEST_CASE("with larger sectors more is old or new at once", "[directory][simulat
   CHECK(changes.size() > 20);          // Tears.
 }
 
+TEST_CASE("a medium with a capacity takes whole pages of named and of open files",
+          "[directory][simulated][space]") {
+  SimulatedFileSystem disk;
+  CHECK_FALSE(disk.free_size().has_value());
+  disk.set_capacity(4 * 4096);
+  auto file = disk.create("a");
+  file->write(0, "x");
+  CHECK(disk.free_size() == 3 * 4096);
+  // What fits is written, as a system call would.
+  CHECK(error_of([&] { file->write(0, std::string(5 * 4096, 'y')); }) == ErrorCode::NoSpace);
+  CHECK(file->size() == 4 * 4096);
+  CHECK(disk.free_size() == 0);
+  CHECK(error_of([&] { file->write(4 * 4096, "z"); }) == ErrorCode::NoSpace);
+  file->write(0, "in place");
+  auto empty = disk.create("b");
+  CHECK(error_of([&] { empty->allocate(1); }) == ErrorCode::NoSpace);
+  CHECK(empty->size() == 0);
+  file->punch(100, 2 * 4096);  // One whole page.
+  CHECK(disk.free_size() == 4096);
+  CHECK(disk.list().at(0).allocated_size == 3 * 4096);
+  empty->allocate(4096);
+  CHECK(error_of([&] { file->write(4096, "back"); }) == ErrorCode::NoSpace);
+  disk.remove("b");
+  CHECK(disk.free_size() == 0);  // It is still open.
+  empty.reset();
+  CHECK(disk.free_size() == 4096);
+  file->truncate(1);
+  CHECK(disk.free_size() == 3 * 4096);
+  CHECK(disk.after_kill()->free_size() == 3 * 4096);
+  auto next = disk.create("a.tmp");
+  next->write(0, "new");
+  disk.rename("a.tmp", "a");
+  const auto mapping = file->map_readable();
+  file.reset();
+  CHECK(disk.used_size() == 2 * 4096);
+}
+
+TEST_CASE("a reserve grows, stays as it was when it cannot, and is freed by its removal",
+          "[directory][simulated][space]") {
+  const auto disk = std::make_shared<SimulatedFileSystem>();
+  disk->set_capacity(16 * 4096);
+  const auto directory = make_posix_directory(disk);
+  CHECK(directory->free_size() == 16 * 4096);
+  CHECK(error_of([&] { directory->reserve("reserve.varve", 17 * 4096); }) == ErrorCode::NoSpace);
+  CHECK(disk->list().empty());
+  CHECK(directory->reserve("reserve.varve", 8 * 4096));
+  CHECK(directory->reserve("reserve.varve", 12 * 4096));
+  CHECK(directory->free_size() == 4 * 4096);
+  CHECK(error_of([&] { directory->reserve("reserve.varve", 17 * 4096); }) == ErrorCode::NoSpace);
+  CHECK(directory->free_size() == 4 * 4096);
+  directory->remove("reserve.varve");
+  CHECK(directory->free_size() == 16 * 4096);
+  CHECK_FALSE(make_memory_directory()->reserve("reserve.varve", 4096));
+}
+
 TEST_CASE("an owner cut off by a crash leaves the directory marked open",
           "[directory][simulated][ownership]") {
   const auto disk = std::make_shared<SimulatedFileSystem>();

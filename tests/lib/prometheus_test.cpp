@@ -78,6 +78,11 @@ TEST_CASE("figures become samples in seconds and bytes", "[lib][prometheus]") {
   figures.runs.segment_count = 2;
   figures.runs.run_count = 5;
   figures.last_job_failure = "no space";
+  figures.space = {.is_short = true,
+                   .short_microseconds = 1'500'000,
+                   .shortage = "log-7.varve",
+                   .shortage_count = 3,
+                   .reserve_size = 4096};
   const std::string text = to_prometheus(figures);
   auto samples = parse(text);
   CHECK(samples.at("varve_index_info{uuid=\"u-1\"}") == 1);
@@ -96,6 +101,10 @@ TEST_CASE("figures become samples in seconds and bytes", "[lib][prometheus]") {
   CHECK(samples.at("varve_paced_seconds_total") == 2.5);
   CHECK(samples.at("varve_read_amplification") == 2.5);
   CHECK(samples.at("varve_job_failing") == 1);
+  CHECK(samples.at("varve_short_of_space") == 1);
+  CHECK(samples.at("varve_short_of_space_seconds") == 1.5);
+  CHECK(samples.at("varve_space_shortages_total") == 3);
+  CHECK(samples.at("varve_reserve_bytes") == 4096);
   // Counts are not rounded.
   CHECK(text.find("\nvarve_disk_bytes 1152921504606846977\n") != std::string::npos);
 }

@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/space.hpp"
+
+#include <sched.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "directory/directory.hpp"
+#include "directory/simulated_file_system.hpp"
+#include "lib/file_names.hpp"
+#include "lib/segment_index_access.hpp"
+#include "tests/directory/child_process.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/error_of.hpp"
+#include "tests/support/model.hpp"
+#include "tests/support/quick_retries.hpp"
+#include "tests/support/temporary_directory.hpp"
+#include "varve/segment_index.hpp"
+
+namespace varve::test {
+namespace {
+
+using directory::SimulatedFileSystem;
+using internal::SegmentIndexAccess;
+using internal::Space;
+
+constexpr std::size_t kKiB = 1024, kMiB = 1024 * kKiB, kGiB = 1024 * kMiB;
+
+Options small_options(Access access) {
+  Options options;
+  options.access = access;
+  options.memory_budget = kMiB;
+  options.tuning.segment_size = 64 * kKiB;
+  options.tuning.block_size = 512;
+  options.tuning.log_file_size = 64 * kKiB;
+  options.tuning.maintenance_threads = 2;
+  return options;
+}
+
+std::string key_of(int number) {
+  const std::string digits = std::to_string(number % 100'000);
+  return std::string(5 - digits.size(), '0') + digits;
+}
+
+// An index on a small medium, with what it should hold.
+struct SmallDisk {
+  explicit SmallDisk(const Options& chosen, std::uint64_t capacity = 6 * kMiB) : options(chosen) {
+    disk->set_capacity(capacity);
+    open();
+  }
+  void open() { index = SegmentIndexAccess::open(directory::make_posix_directory(disk), options); }
+  void put(int number, const std::string& value) {
+    index.put(key_of(number), value);
+    model.put(key_of(number), value);
+  }
+  // Scattered keys, so that every segment grows.
+  void fill() {
+    const auto endless = [this] {
+      for (;; ++next) put(next * 7919, std::string(200, static_cast<char>('a' + next % 26)));
+    };
+    REQUIRE(error_of(endless) == ErrorCode::NoSpace);
+  }
+  [[nodiscard]] std::string wrong() const { return difference(scan_all(index), model.scan()); }
+  // Of what is there now, on a larger medium.
+  [[nodiscard]] std::string wrong_after_kill() const {
+    const auto left = disk->after_kill();
+    left->set_capacity(0);
+    const SegmentIndex other =
+        SegmentIndexAccess::open(directory::make_posix_directory(left), options);
+    return difference(scan_all(other), model.scan());
+  }
+
+  const std::shared_ptr<SimulatedFileSystem> disk = std::make_shared<SimulatedFileSystem>();
+  Options options;
+  SegmentIndex index;
+  Model model;
+  int next = 0;
+};
+
+// In a namespace of this process, which may be anybody's. False: the system does not allow it.
+bool mount_tmpfs(const std::filesystem::path& path) {
+  const ::uid_t uid = ::geteuid();
+  const ::gid_t gid = ::getegid();
+  if (::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return false;
+  std::ofstream("/proc/self/setgroups") << "deny";
+  std::ofstream("/proc/self/uid_map") << uid << ' ' << uid << " 1";
+  std::ofstream("/proc/self/gid_map") << gid << ' ' << gid << " 1";
+  return ::mount("none", path.c_str(), "tmpfs", 0, "size=8m") == 0;
+}
+
+void erase_most(SmallDisk& on, bool by_range) {
+  if (by_range) {
+    on.index.erase_range("1", "9");
+    on.model.erase_range("1", "9");
+    return;
+  }
+  const Entries all = on.model.scan();
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (i % 5 == 0) continue;
+    on.index.erase(all[i].first);
+    on.model.erase(all[i].first);
+    if (i % 2500 == 2499) on.index.compact();  // Before what is kept back is used up.
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a full disk leaves reads and erases, and goes on once these have made room",
+          "[lib][space]") {
+  const QuickRetries quick;
+  const auto access = GENERATE(Access::Bare, Access::Synchronized, Access::Concurrent);
+  const bool by_range = GENERATE(true, false);
+  CAPTURE(to_string(access), by_range);
+  SmallDisk on(small_options(access));
+  on.fill();
+  const Statistics full = on.index.statistics();
+  CHECK(full.space.shortage_count > 0);
+  CHECK(on.wrong() == "");
+  CHECK(on.wrong_after_kill() == "");
+  erase_most(on, by_range);
+  CHECK(on.wrong() == "");
+  CHECK(on.wrong_after_kill() == "");
+  on.index.compact();
+  CHECK(on.wrong() == "");
+  for (int i = 0; i < 2000; ++i) on.put(i, "new");
+  CHECK(becomes([&] { return on.index.health(); }));
+  const Statistics after = on.index.statistics();
+  CHECK_FALSE(after.space.is_short);
+  CHECK(after.space.shortage.empty());
+  CHECK(after.space.reserve_size > 0);
+  CHECK(on.wrong_after_kill() == "");
+  on.index.close();
+  on.open();
+  CHECK(on.wrong() == "");
+  CHECK(on.index.statistics().space.reserve_size == after.space.reserve_size);
+}
+
+TEST_CASE("writes go on by themselves when others free space", "[lib][space]") {
+  const QuickRetries quick;
+  const auto access = GENERATE(Access::Bare, Access::Synchronized, Access::Concurrent);
+  CAPTURE(to_string(access));
+  SmallDisk on(small_options(access), 3 * kMiB);
+  on.fill();
+  CHECK(on.index.statistics().space.shortage_count > 0);
+  if (access != Access::Concurrent) {  // There a job that makes room may have succeeded since.
+    CHECK_FALSE(on.index.health());
+    CHECK(on.index.statistics().space.is_short);
+    CHECK(on.index.lifecycle() == Lifecycle::Ready);
+  }
+  on.disk->set_capacity(20 * kMiB);
+  // With threads of its own the index finds out without a call.
+  if (access == Access::Concurrent) CHECK(becomes([&] { return on.index.health(); }));
+  for (int i = 0; i < 3000; ++i, ++on.next) on.put(on.next * 7919, std::string(200, 'z'));
+  CHECK(becomes([&] { return on.index.health(); }));
+  CHECK_FALSE(on.index.statistics().space.is_short);
+  CHECK(on.wrong() == "");
+  on.index.close();
+  on.open();
+  CHECK(on.wrong() == "");
+}
+
+TEST_CASE("erases use what is kept back, and nothing else does", "[lib][space]") {
+  const QuickRetries quick;
+  const auto access = GENERATE(Access::Bare, Access::Concurrent);
+  const bool with_reserve = GENERATE(true, false);
+  CAPTURE(to_string(access), with_reserve);
+  Options options = small_options(access);
+  if (!with_reserve) options.tuning.reserve_size = 0;
+  SmallDisk on(options, 5 * kMiB);
+  on.fill();
+  // Somebody else takes all that is left.
+  on.disk->set_capacity(on.disk->used_size());
+  const std::uint64_t reserve_size = on.index.statistics().space.reserve_size;
+  CHECK((reserve_size != 0) == with_reserve);
+  if (!with_reserve) {
+    CHECK(error_of([&] { erase_most(on, false); }) == ErrorCode::NoSpace);
+    CHECK(on.wrong() == "");
+    CHECK(on.wrong_after_kill() == "");
+    return;
+  }
+  // As many as there is room for in memory and log by themselves, and more.
+  const Entries all = on.model.scan();
+  std::size_t at = 0;
+  const auto erase_next = [&] {
+    REQUIRE(at < all.size());
+    const std::string& key = all[at++ * 7919 % all.size()].first;
+    on.index.erase(key);
+    on.model.erase(key);
+  };
+  while (on.index.statistics().space.reserve_size == reserve_size) erase_next();
+  CHECK(*on.disk->free_size() > 0);
+  CHECK(error_of([&] { on.index.put("one more", "value"); }) == ErrorCode::NoSpace);
+  WriteBatch mixed;
+  mixed.erase("x");
+  mixed.put("x", "y");
+  CHECK(error_of([&] { on.index.write(mixed); }) == ErrorCode::NoSpace);
+  WriteBatch erases;
+  erases.erase(all[0].first);
+  on.index.write(erases);
+  on.model.erase(all[0].first);
+  erase_next();
+  CHECK(on.wrong() == "");
+  CHECK(on.wrong_after_kill() == "");
+  erase_most(on, true);
+  on.index.compact();
+  on.put(1, "one more");
+  CHECK(on.index.statistics().space.reserve_size != 0);
+  CHECK(on.wrong() == "");
+}
+
+TEST_CASE("an index on a full medium is opened by what it kept back", "[lib][space]") {
+  const auto access = GENERATE(Access::Bare, Access::Concurrent);
+  CAPTURE(to_string(access));
+  SmallDisk on(small_options(access), 5 * kMiB);
+  on.fill();
+  const auto left = on.disk->after_kill();
+  left->set_capacity(left->used_size());
+  REQUIRE(left->peek(internal::kReserveName).has_value());
+  SegmentIndex index = SegmentIndexAccess::open(directory::make_posix_directory(left), on.options);
+  const std::vector<std::string> steps = left->steps();
+  CHECK(std::count(steps.begin(), steps.end(), "remove reserve.varve") > 0);
+  CHECK(difference(scan_all(index), on.model.scan()) == "");
+  index.erase_range("2", "");
+  on.model.erase_range("2", "");
+  index.compact();
+  index.put("1", "one more");
+  on.model.put("1", "one more");
+  CHECK(difference(scan_all(index), on.model.scan()) == "");
+  CHECK(left->peek(internal::kReserveName).has_value());
+}
+
+TEST_CASE("without a reserve, an index on a full medium is not opened and nothing is lost",
+          "[lib][space]") {
+  Options options = small_options(Access::Bare);
+  options.tuning.reserve_size = 0;
+  SmallDisk on(options, 5 * kMiB);
+  on.fill();
+  CHECK_FALSE(on.disk->peek(internal::kReserveName).has_value());
+  const auto left = on.disk->after_kill();
+  left->set_capacity(left->used_size());
+  const auto open = [&] {
+    return SegmentIndexAccess::open(directory::make_posix_directory(left), options);
+  };
+  CHECK(error_of([&] { static_cast<void>(open()); }) == ErrorCode::NoSpace);
+  left->set_capacity(10 * kMiB);
+  CHECK(difference(scan_all(open()), on.model.scan()) == "");
+}
+
+TEST_CASE("the reserve grows with the runs, and one of no use is removed", "[lib][space]") {
+  CHECK(Space::reserve_size_for(511 * kKiB, kMiB) == 0);
+  CHECK(Space::reserve_size_for(512 * kKiB, kMiB) == 64 * kKiB);
+  CHECK(Space::reserve_size_for(5 * kMiB, kMiB) == 512 * kKiB);
+  CHECK(Space::reserve_size_for(500 * kMiB, kMiB) == kMiB);
+  CHECK(Space::reserve_size_for(500 * kMiB, 0) == 0);
+  SmallDisk on(small_options(Access::Bare), 100 * kMiB);
+  const auto reserve_size = [&] {
+    const auto bytes = on.disk->peek(internal::kReserveName);
+    return bytes ? bytes->size() : 0;
+  };
+  const auto grow = [&](int count) {
+    for (int i = 0; i < count; ++i) on.put(on.next++ * 7919, std::string(4000, 'v'));
+    on.index.flush();
+  };
+  grow(100);
+  CHECK(reserve_size() == 0);
+  std::uint64_t before = 0;
+  for (int i = 0; i < 3; ++i) {
+    grow(300 << i);
+    const Statistics figures = on.index.statistics();
+    CHECK(figures.space.reserve_size == reserve_size());
+    CHECK(reserve_size() ==
+          Space::reserve_size_for(figures.runs.main_runs_size + figures.runs.delta_runs_size,
+                                  16 * kGiB));
+    CHECK(reserve_size() > before);
+    before = reserve_size();
+  }
+  on.index.close();
+  on.options.tuning.reserve_size = 128 * kKiB;
+  on.open();
+  CHECK(reserve_size() == 0);  // Until the next job.
+  on.index.compact();
+  CHECK(reserve_size() == 128 * kKiB);
+  on.index.close();
+  on.options.tuning.reserve_size = 0;
+  on.open();
+  on.index.compact();
+  CHECK(reserve_size() == 0);
+  CHECK(on.wrong() == "");
+}
+
+TEST_CASE("what failed for want of space is tried again when there is more", "[lib][space]") {
+  const auto disk = std::make_shared<SimulatedFileSystem>();
+  disk->set_capacity(kMiB);
+  const auto directory = directory::make_posix_directory(disk);
+  Space space(*directory, kMiB);
+  CHECK_FALSE(space.is_short());
+  const Error reason(ErrorCode::NoSpace, "the reason", "file");
+  auto filler = disk->create("filler");
+  filler->allocate(kMiB);
+  space.ran_out(Space::Use::Job, reason);
+  CHECK(space.is_short());
+  CHECK(space.lacks(Space::Use::Job));
+  CHECK_FALSE(space.lacks(Space::Use::Log));
+  CHECK_FALSE(space.worth_trying(Space::Use::Job));
+  const Error refusal = thrown_by([&] { space.refuse(); });
+  CHECK(refusal.code() == ErrorCode::NoSpace);
+  CHECK(std::string(refusal.what()).find("the reason") != std::string::npos);
+  CHECK(refusal.path() == "file");
+  filler->truncate(kMiB / 2);
+  CHECK(space.worth_trying(Space::Use::Job));
+  CHECK_FALSE(space.worth_trying(Space::Use::Job));  // The first one does it.
+  space.sufficed(Space::Use::Log);
+  CHECK(space.is_short());
+  space.sufficed(Space::Use::Job);
+  CHECK_FALSE(space.is_short());
+  SpaceStatistics figures;
+  space.describe(figures);
+  CHECK_FALSE(figures.is_short);
+  CHECK(figures.shortage_count == 1);
+  space.take(4 * kMiB);
+  SpaceStatistics now;
+  const auto reserve_size = [&] {
+    space.describe(now);
+    return now.reserve_size;
+  };
+  CHECK(reserve_size() == 512 * kKiB);
+  CHECK(space.reserves_for(Space::Use::Job));
+  CHECK(space.give_up(Space::Use::Job));
+  CHECK_FALSE(space.give_up(Space::Use::Job));
+  CHECK_FALSE(space.reserves_for(Space::Use::Job));
+  CHECK(reserve_size() == 128 * kKiB);
+  CHECK(disk->used_size() == (512 + 128) * kKiB);
+  CHECK(space.lacks(Space::Use::Reserve));
+  CHECK(space.reserves_for(Space::Use::Log));
+  CHECK(space.give_up(Space::Use::Log));
+  CHECK_FALSE(space.give_up(Space::Use::Log));
+  CHECK(disk->used_size() == 512 * kKiB);
+  CHECK(space.lacks(Space::Use::Reserve));
+  filler->allocate(kMiB);
+  space.take(4 * kMiB);
+  CHECK(space.lacks(Space::Use::Reserve));
+  disk->remove("filler");
+  filler.reset();
+  CHECK(space.worth_trying(Space::Use::Reserve));
+  space.take(4 * kMiB);
+  CHECK_FALSE(space.is_short());
+}
+
+// On a file system of the kernel, where this process may mount one.
+TEST_CASE("a full tmpfs leaves reads and erases, and goes on once these have made room",
+          "[lib][space]") {
+  const TemporaryDirectory temporary;
+  const auto access = GENERATE(Access::Bare, Access::Concurrent);
+  CAPTURE(to_string(access));
+  constexpr int kNoMeans = 77;
+  const int status = in_child([&] {
+    if (!mount_tmpfs(temporary.path())) return kNoMeans;
+    Options options = small_options(access);
+    Model model;
+    SegmentIndex index = SegmentIndex::open(temporary.path() / "index", options);
+    const auto put = [&](int i, const std::string& value) {
+      index.put(key_of(i), value);
+      model.put(key_of(i), value);
+    };
+    const auto right = [&] { return difference(scan_all(index), model.scan()).empty(); };
+    int next = 0;
+    const auto endless = [&] {
+      for (;; ++next) put(next * 7919, std::string(200, 'v'));
+    };
+    if (error_of(endless) != ErrorCode::NoSpace || !right()) return 1;
+    // In the background a job that makes room may have succeeded since.
+    if (index.statistics().space.shortage_count == 0) return 2;
+    if (access == Access::Bare && index.health()) return 3;
+    index.erase_range("1", "9");
+    model.erase_range("1", "9");
+    index.compact();
+    if (!right()) return 4;
+    for (int i = 0; i < 1000; ++i) put(i, "new");
+    index.close();
+    index = SegmentIndex::open(temporary.path() / "index", options);
+    return right() && index.health() ? 0 : 5;
+  });
+  if (status == kNoMeans) WARN("not tried: this process may not mount a tmpfs");
+  CAPTURE(status);
+  CHECK((status == 0 || status == kNoMeans));
+}
+
+}  // namespace varve::test
