@@ -14,6 +14,12 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+#include <string_view>
+#include <system_error>
 
 #include "stress/failure.hpp"
 
@@ -42,6 +48,51 @@ using Clock = std::chrono::steady_clock;
   ::_exit(kCannotRun);
 }
 
+constexpr auto kGroupTimeMax = std::chrono::seconds(60);
+
+// "pid (name) state ppid pgrp ...", where the name may hold anything.
+struct TaskStatus {
+  char state = '?';
+  pid_t group = 0;
+};
+std::optional<TaskStatus> read_status(const std::filesystem::path& stat) {
+  std::ifstream file(stat);
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  const std::size_t name_end = text.rfind(')');
+  if (name_end == std::string::npos) return std::nullopt;  // It is gone.
+  TaskStatus status;
+  pid_t parent = 0;
+  std::istringstream(text.substr(name_end + 1)) >> status.state >> parent >> status.group;
+  return status;
+}
+
+// Whether every thread of every process of the group is in one of `states`, as /proc says.
+bool group_is_in(pid_t group, std::string_view states) {
+  std::error_code gone;  // A process that ends while it is looked at is no error.
+  for (const auto& process : std::filesystem::directory_iterator("/proc", gone)) {
+    if (process.path().filename().string().find_first_not_of("0123456789") != std::string::npos) {
+      continue;
+    }
+    const auto status = read_status(process.path() / "stat");
+    if (!status || status->group != group) continue;
+    if (states.find(status->state) == std::string_view::npos) return false;
+    for (const auto& thread : std::filesystem::directory_iterator(process.path() / "task", gone)) {
+      const auto of_thread = read_status(thread.path() / "stat");
+      if (of_thread && states.find(of_thread->state) == std::string_view::npos) return false;
+    }
+  }
+  return true;
+}
+
+// Signals reach the members of a group one after the other.
+void await_group(pid_t group, std::string_view states, const char* what) {
+  const Clock::time_point end = Clock::now() + kGroupTimeMax;
+  while (!group_is_in(group, states)) {
+    if (Clock::now() >= end) throw Obstacle(fmt::format("process group {} {}", group, what));
+    pause_for(std::chrono::milliseconds(1));
+  }
+}
+
 }  // namespace
 
 Child::Child(const ChildOptions& options) {
@@ -62,7 +113,7 @@ Child::Child(const ChildOptions& options) {
 }
 
 Child::~Child() {
-  kill();
+  end();
   if (output_fd_ >= 0) ::close(output_fd_);
 }
 
@@ -93,22 +144,28 @@ bool Child::stop() {
     if (changed == pid_) break;
     if (errno != EINTR) throw_errno("waitpid");
   }
-  if (WIFSTOPPED(status)) return true;
+  if (WIFSTOPPED(status)) {
+    await_group(pid_, "TtZX", "does not stop");
+    return true;
+  }
   status_ = status;
   return false;
 }
 
 void Child::kill() {
-  if (pid_ <= 0) return;
+  end();
+  await_group(pid_, "ZX", "does not end");
+}
+
+void Child::end() noexcept {
   // What it started may outlive it, so the group is killed in any case; its number stays taken as
   // long as there is anybody in it.
-  ::kill(-pid_, SIGKILL);
+  if (pid_ > 0) ::kill(-pid_, SIGKILL);
   while (!status_) {
     int status = 0;
-    if (::waitpid(pid_, &status, 0) == pid_)
-      status_ = status;
-    else if (errno != EINTR)
-      return;
+    const pid_t ended = ::waitpid(pid_, &status, 0);
+    if (ended == pid_) status_ = status;
+    if (ended < 0 && errno != EINTR) return;
   }
 }
 

@@ -35,11 +35,13 @@ class Child {
   [[nodiscard]] std::optional<int> poll();
   // As poll(), for so long; 0: until it ends.
   [[nodiscard]] std::optional<int> wait(std::chrono::milliseconds patience);
-  // Every thread of it stands still when this returns. False: it ended instead.
+  // Everything of its group stands still when this returns. False: it ended instead.
   [[nodiscard]] bool stop();
-  void kill();  // And waits for its end.
+  void kill();  // And waits for the end of its whole group.
 
  private:
+  void end() noexcept;
+
   pid_t pid_ = -1;
   int output_fd_ = -1;
   std::optional<int> status_;

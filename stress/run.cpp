@@ -192,9 +192,8 @@ class StressRun {
   }
 
   void damage() {
-    if (options_.plant == Plant::None || figures_.damaged > 0 || figures_.cycles == 0) return;
-    if (!damage_store(options_.plant, store_, older_)) return;
-    ++figures_.damaged;
+    if (options_.plant == Plant::None || figures_.cycles == 0) return;
+    if (damage_store(options_.plant, store_, older_)) ++figures_.damaged;
   }
 
   void explain() const {

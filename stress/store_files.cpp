@@ -52,14 +52,20 @@ bool shorten_log(const fs::path& store) {
   return true;
 }
 
-// A main run is used to its last byte; a delta file may have parts that are dead.
-bool flip_byte(const fs::path& store) {
-  const fs::path run = largest_file(store, "main-");
-  if (run.empty()) return false;
-  const std::string bytes = read_file(run);
-  const char flipped = static_cast<char>(bytes[bytes.size() / 2] ^ 0x10);
-  overwrite(run, bytes.size() / 2, {&flipped, 1});
-  return true;
+// A main run is used to its last byte; a delta file may have parts that are dead. Which of the runs
+// count after a kill only the manifest knows.
+bool flip_bits(const fs::path& store) {
+  bool flipped = false;
+  for (const fs::directory_entry& entry : fs::directory_iterator(store)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with("main-") || !name.ends_with(".varve")) continue;
+    const std::string bytes = read_file(entry.path());
+    if (bytes.empty()) continue;
+    const char changed = static_cast<char>(bytes[bytes.size() / 2] ^ 0x10);
+    overwrite(entry.path(), bytes.size() / 2, {&changed, 1});
+    flipped = true;
+  }
+  return flipped;
 }
 
 }  // namespace
@@ -102,7 +108,7 @@ std::optional<Plant> parse_plant(std::string_view name) {
   if (name.empty()) return Plant::None;
   if (name == "stale-store") return Plant::StaleStore;
   if (name == "short-log") return Plant::ShortLog;
-  if (name == "flipped-byte") return Plant::FlippedByte;
+  if (name == "flipped-bits") return Plant::FlippedBits;
   return std::nullopt;
 }
 
@@ -116,8 +122,8 @@ bool damage_store(Plant plant, const fs::path& store, const fs::path& older) {
       return true;
     case Plant::ShortLog:
       return shorten_log(store);
-    case Plant::FlippedByte:
-      return flip_byte(store);
+    case Plant::FlippedBits:
+      return flip_bits(store);
   }
   return false;
 }

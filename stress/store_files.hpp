@@ -26,7 +26,7 @@ enum class Plant : std::uint8_t {
   None,
   StaleStore,   // The whole store is replaced by an older copy of itself.
   ShortLog,     // The newer half of the log's bytes is zeroed.
-  FlippedByte,  // One bit in the middle of the largest main run.
+  FlippedBits,  // One in the middle of every main run.
 };
 [[nodiscard]] std::optional<Plant> parse_plant(std::string_view name);
 // False: the store has nothing to do it to.

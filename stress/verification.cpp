@@ -154,7 +154,7 @@ void check_recovery(const SegmentIndex& index, WorkerPhase phase, Figures& figur
 
 }  // namespace
 
-void check_store(const std::filesystem::path& store, Figures& figures) {
+bool check_store(const std::filesystem::path& store, Figures& figures) {
   try {
     const CheckReport report = check(store, {.deep = true, .lock_wait = std::chrono::seconds(10)});
     ++figures.checks;
@@ -162,7 +162,9 @@ void check_store(const std::filesystem::path& store, Figures& figures) {
       if (finding.severity != Severity::Damage) continue;
       throw Mismatch("the deep check found damage: " + finding_text(finding));
     }
+    return true;
   } catch (const Error& error) {
+    if (error.code() == ErrorCode::NotFound) return false;
     throw Mismatch(fmt::format("the deep check failed: {}", error.what()));
   }
 }
@@ -170,17 +172,17 @@ void check_store(const std::filesystem::path& store, Figures& figures) {
 Contents verify_store(const std::filesystem::path& store, const CyclePlan& plan,
                       const ExpectedState& state, Figures& figures) {
   const WorkerPhase phase = state.header().phase.load();
-  if (phase == WorkerPhase::Starting && lock_status(store).state == LockState::NotInitialized) {
+  if (!check_store(store, figures)) {
+    if (phase != WorkerPhase::Starting) throw Mismatch("the store is gone after it was opened");
     return nothing_there(state);
   }
-  check_store(store, figures);
   try {
     SegmentIndex index = SegmentIndex::open(store, plan.verifier);
     Contents contents = Comparison(index, state).run();
     check_recovery(index, phase, figures);
     figures.keys_read += contents.size();
     index.close();
-    if (!plan.verifier.read_only) check_store(store, figures);
+    if (!check_store(store, figures)) throw Mismatch("the store is gone after it was read");
     return contents;
   } catch (const Error& error) {
     if (error.code() == ErrorCode::NoSpace) throw Obstacle(error.what());

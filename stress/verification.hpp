@@ -13,9 +13,9 @@
 
 namespace varve::stress {
 
-// varve::check(), deep.
-// Errors: Mismatch when it finds damage, or nothing to check.
-void check_store(const std::filesystem::path& store, Figures& figures);
+// varve::check(), deep. False: there is no index, or one whose creation did not come to its end.
+// Errors: Mismatch when it finds damage.
+[[nodiscard]] bool check_store(const std::filesystem::path& store, Figures& figures);
 
 // What was recovered of each key.
 using Contents = std::vector<Found>;

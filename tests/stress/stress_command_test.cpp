@@ -48,3 +48,19 @@ TEST_CASE_METHOD(StressCommand, "a program that is done by itself, or never step
   CHECK(run("torture --cycles 3 -- bash -c 'echo ack soon'") == 1);
   CHECK(said("\"ack N\" expected"));
 }
+
+TEST_CASE_METHOD(StressCommand, "what a tortured program has started ends with it",
+                 "[stress][process][torture]") {
+  const std::string program =
+      "torture --cycles 4 --run-ms 20 --seed 1 --json json -- bash -c '"
+      "list=$VARVE_TORTURE_DIR/list; "
+      "if [[ $VARVE_TORTURE_PHASE == run ]]; then sleep 1000 & echo $! >>\"$list\"; echo ack 1; "
+      "wait; "
+      "elif [[ -e $list ]]; then while read -r pid; do "
+      "[[ ! -e /proc/$pid ]] || grep -q \"^State:.[ZX]\" /proc/$pid/status || exit 1; "
+      "done <\"$list\"; fi'";
+  CHECK(run(program) == 0);
+  CAPTURE(read("out"), read("err"));
+  CHECK(figure("operations") == 1);
+  CHECK(figure("kills") == 4);
+}

@@ -5,7 +5,8 @@ using varve::test::StressCommand;
 
 TEST_CASE_METHOD(StressCommand, "killed workers lose nothing and leave nothing wrong",
                  "[stress][process]") {
-  const int status = run("--seconds 15 --seed 20261126 --keys 2000 --json json --verbose");
+  // The seed's first four cycles draw every access mode, a live copy and calls of every kind.
+  const int status = run("--seconds 15 --seed 20262772 --keys 2000 --json json --verbose");
   CAPTURE(read("out"), read("err"));
   REQUIRE(status == 0);
   for (const char* const access : {"bare", "synchronized", "concurrent"}) {
@@ -49,8 +50,8 @@ TEST_CASE_METHOD(StressCommand, "a log that lost its newer half is found out",
 }
 
 TEST_CASE_METHOD(StressCommand, "a flipped bit is found out", "[stress][process]") {
-  CHECK(run("--cycles 20 --seed 7 --plant flipped-byte --json json") == 1);
+  CHECK(run("--cycles 20 --seed 7 --plant flipped-bits --json json") == 1);
   CAPTURE(read("out"), read("err"));
   CHECK(said("the deep check found damage: main-"));
-  CHECK(figure("damaged") == 1);
+  CHECK(figure("damaged") >= 1);
 }
