@@ -20,11 +20,13 @@ const std::map<std::string, std::vector<std::string>, std::less<>> kMayInclude =
     {"segment", {"varve", "directory", "segment"}},
     {"lib", {"varve", "directory", "segment", "lib"}},
     {"tools", {"varve", "directory", "segment", "lib", "tools"}},
+    {"stress", {"varve", "stress"}},
     {"examples", {"varve"}},
     {"test_package", {"varve"}},
     {"bench", {"varve", "directory", "segment", "lib", "bench", "tests"}},
     {"fuzz", {"varve", "directory", "segment", "lib", "fuzz", "tests"}},
-    {"tests", {"varve", "directory", "segment", "lib", "tools", "bench", "fuzz", "tests"}},
+    {"tests",
+     {"varve", "directory", "segment", "lib", "tools", "bench", "fuzz", "stress", "tests"}},
 };
 
 bool is_cpp(std::string_view path) {
@@ -187,8 +189,8 @@ std::vector<TidyFinding> check_file(const SourceFile& file) {
 
 std::vector<SourceFile> our_files(const std::filesystem::path& root) {
   static constexpr std::array kFolders = {
-      "include", "directory", "segment", "lib",       "tools",        "tests", "bench",
-      "fuzz",    "examples",  "cmake",   "packaging", "test_package", ".ci"};
+      "include", "directory", "segment",  "lib",   "tools",     "stress",       "tests",
+      "bench",   "fuzz",      "examples", "cmake", "packaging", "test_package", ".ci"};
   std::vector<std::filesystem::path> paths = {root / "CMakeLists.txt", root / "conanfile.py"};
   for (const char* folder : kFolders) {
     if (!std::filesystem::is_directory(root / folder)) continue;

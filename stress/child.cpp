@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "stress/child.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+#include <string_view>
+#include <system_error>
+
+#include "stress/failure.hpp"
+
+namespace varve::stress {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// In the child: nothing here may allocate badly, but it has one thread, so that all may.
+[[noreturn]] void run_program(const ChildOptions& options, pid_t parent, int output) {
+  ::setpgid(0, 0);
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != parent) ::_exit(kCannotRun);  // It died before we asked.
+  if (output >= 0 && ::dup2(output, STDOUT_FILENO) < 0) ::_exit(kCannotRun);
+  for (const int number : {SIGINT, SIGTERM, SIGPIPE}) ::signal(number, SIG_DFL);
+  for (const auto& [name, value] : options.environment) {
+    ::setenv(name.c_str(), value.c_str(), 1);
+  }
+  std::vector<char*> arguments;
+  for (const std::string& argument : options.arguments) {
+    arguments.push_back(const_cast<char*>(argument.c_str()));
+  }
+  arguments.push_back(nullptr);
+  ::execvp(arguments[0], arguments.data());
+  std::fprintf(stderr, "varve-stress: %s: %s\n", arguments[0], std::strerror(errno));
+  ::_exit(kCannotRun);
+}
+
+constexpr auto kGroupTimeMax = std::chrono::seconds(60);
+
+// "pid (name) state ppid pgrp ...", where the name may hold anything.
+struct TaskStatus {
+  char state = '?';
+  pid_t group = 0;
+};
+std::optional<TaskStatus> read_status(const std::filesystem::path& stat) {
+  std::ifstream file(stat);
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  const std::size_t name_end = text.rfind(')');
+  if (name_end == std::string::npos) return std::nullopt;  // It is gone.
+  TaskStatus status;
+  pid_t parent = 0;
+  std::istringstream(text.substr(name_end + 1)) >> status.state >> parent >> status.group;
+  return status;
+}
+
+// Whether every thread of every process of the group is in one of `states`, as /proc says.
+bool group_is_in(pid_t group, std::string_view states) {
+  std::error_code gone;  // A process that ends while it is looked at is no error.
+  for (const auto& process : std::filesystem::directory_iterator("/proc", gone)) {
+    if (process.path().filename().string().find_first_not_of("0123456789") != std::string::npos) {
+      continue;
+    }
+    const auto status = read_status(process.path() / "stat");
+    if (!status || status->group != group) continue;
+    if (states.find(status->state) == std::string_view::npos) return false;
+    for (const auto& thread : std::filesystem::directory_iterator(process.path() / "task", gone)) {
+      const auto of_thread = read_status(thread.path() / "stat");
+      if (of_thread && states.find(of_thread->state) == std::string_view::npos) return false;
+    }
+  }
+  return true;
+}
+
+// Signals reach the members of a group one after the other.
+void await_group(pid_t group, std::string_view states, const char* what) {
+  const Clock::time_point end = Clock::now() + kGroupTimeMax;
+  while (!group_is_in(group, states)) {
+    if (Clock::now() >= end) throw Obstacle(fmt::format("process group {} {}", group, what));
+    pause_for(std::chrono::milliseconds(1));
+  }
+}
+
+}  // namespace
+
+Child::Child(const ChildOptions& options) {
+  std::array<int, 2> ends = {-1, -1};
+  if (options.read_output && ::pipe2(ends.data(), O_CLOEXEC) != 0) throw_errno("pipe");
+  const pid_t parent = ::getpid();
+  pid_ = ::fork();
+  if (pid_ == 0) run_program(options, parent, ends[1]);
+  if (ends[1] >= 0) ::close(ends[1]);
+  output_fd_ = ends[0];
+  if (pid_ < 0) {
+    if (output_fd_ >= 0) ::close(output_fd_);
+    throw_errno("fork");
+  }
+  // Both sides do it, so that neither can come too late.
+  ::setpgid(pid_, pid_);
+  if (output_fd_ >= 0) ::fcntl(output_fd_, F_SETFL, O_NONBLOCK);
+}
+
+Child::~Child() {
+  end();
+  if (output_fd_ >= 0) ::close(output_fd_);
+}
+
+std::optional<int> Child::poll() {
+  if (status_) return status_;
+  int status = 0;
+  const pid_t ended = ::waitpid(pid_, &status, WNOHANG);
+  if (ended == pid_) status_ = status;
+  if (ended < 0 && errno != EINTR) throw_errno("waitpid");
+  return status_;
+}
+
+std::optional<int> Child::wait(std::chrono::milliseconds patience) {
+  const Clock::time_point end = Clock::now() + patience;
+  while (!poll()) {
+    if (patience.count() != 0 && Clock::now() >= end) return std::nullopt;
+    pause_for(std::chrono::milliseconds(1));
+  }
+  return status_;
+}
+
+bool Child::stop() {
+  if (poll()) return false;
+  ::kill(-pid_, SIGSTOP);
+  int status = 0;
+  while (true) {
+    const pid_t changed = ::waitpid(pid_, &status, WUNTRACED);
+    if (changed == pid_) break;
+    if (errno != EINTR) throw_errno("waitpid");
+  }
+  if (WIFSTOPPED(status)) {
+    await_group(pid_, "TtZX", "does not stop");
+    return true;
+  }
+  status_ = status;
+  return false;
+}
+
+void Child::kill() {
+  end();
+  await_group(pid_, "ZX", "does not end");
+}
+
+void Child::end() noexcept {
+  // What it started may outlive it, so the group is killed in any case; its number stays taken as
+  // long as there is anybody in it.
+  if (pid_ > 0) ::kill(-pid_, SIGKILL);
+  while (!status_) {
+    int status = 0;
+    const pid_t ended = ::waitpid(pid_, &status, 0);
+    if (ended == pid_) status_ = status;
+    if (ended < 0 && errno != EINTR) return;
+  }
+}
+
+std::string status_text(int status) {
+  if (WIFEXITED(status)) return fmt::format("exit status {}", WEXITSTATUS(status));
+  if (WIFSIGNALED(status)) {
+    return fmt::format("signal {} ({})", WTERMSIG(status), ::strsignal(WTERMSIG(status)));
+  }
+  return fmt::format("wait status {}", status);
+}
+
+void pause_for(std::chrono::microseconds time) {
+  struct timespec left {
+    .tv_sec = time.count() / 1'000'000, .tv_nsec = time.count() % 1'000'000 * 1'000
+  };
+  while (::nanosleep(&left, &left) != 0 && errno == EINTR) {
+  }
+}
+
+}  // namespace varve::stress
