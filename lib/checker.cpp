@@ -11,6 +11,7 @@
 #include "lib/check_files.hpp"
 #include "lib/check_logs.hpp"
 #include "lib/check_runs.hpp"
+#include "lib/read_limits.hpp"
 
 namespace varve {
 
@@ -60,10 +61,10 @@ std::map<std::string, RunFile> files_of(const Manifest& manifest) {
 
 class Checker {
  public:
-  Checker(directory::Directory& directory, const CheckOptions& options)
+  Checker(directory::Directory& directory, const CheckOptions& options, Holder holder)
       : options_(options),
         findings_(report_.findings),
-        index_(directory, options.lock_wait, report_.findings) {}
+        index_(directory, options, holder, report_.findings) {}
 
   CheckReport run() {
     report_.file_count = index_.file_count();
@@ -83,7 +84,7 @@ class Checker {
     for (const LogRecordEntry& log : manifest.logs) {
       total_size_ += index_.size_of(log_file_name(log.number));
     }
-    RunChecker runs(manifest, options_.deep, report_);
+    RunChecker runs(manifest, options_.deep, read_limits(options_.untrusted).run, report_);
     for (const auto& [name, file] : files) check_file(name, file, runs);
     check_logs(manifest);
   }
@@ -125,7 +126,8 @@ class Checker {
   }
 
   void check_logs(const Manifest& manifest) {
-    LogChecker logs(index_.directory(), manifest, report_.findings, {});
+    LogChecker logs(index_.directory(), manifest, read_limits(options_.untrusted).log_size_max,
+                    report_.findings, {});
     for (std::size_t i = 0; i < manifest.logs.size(); ++i) {
       const std::string name = log_file_name(manifest.logs[i].number);
       if (index_.expect(name, 0)) {
@@ -160,18 +162,20 @@ class Checker {
 
 }  // namespace
 
-CheckReport check_directory(directory::Directory& directory, const CheckOptions& options) {
-  return Checker(directory, options).run();
+CheckReport check_directory(directory::Directory& directory, const CheckOptions& options,
+                            Holder holder) {
+  return Checker(directory, options, holder).run();
 }
 
 LogReport check_directory_log(directory::Directory& directory,
                               const std::function<void(const LogRecordInfo&)>& visit,
-                              std::chrono::milliseconds lock_wait) {
+                              const CheckOptions& options) {
   LogReport report;
-  CheckedDirectory index(directory, lock_wait, report.findings);
+  CheckedDirectory index(directory, options, Holder::Check, report.findings);
   if (!index.manifest()) return report;
   const Manifest& manifest = *index.manifest();
-  LogChecker logs(directory, manifest, report.findings, visit);
+  LogChecker logs(directory, manifest, read_limits(options.untrusted).log_size_max, report.findings,
+                  visit);
   for (std::size_t i = 0; i < manifest.logs.size(); ++i) {
     if (index.expect(log_file_name(manifest.logs[i].number), 0)) {
       logs.check(i);
@@ -198,10 +202,10 @@ CheckReport check(const std::filesystem::path& directory, const CheckOptions& op
 
 LogReport check_log(const std::filesystem::path& directory,
                     const std::function<void(const LogRecordInfo&)>& visit,
-                    std::chrono::milliseconds lock_wait) {
+                    const CheckOptions& options) {
   return internal::check_directory_log(
       *directory::make_posix_directory(directory, {.allow_network_file_system = true}), visit,
-      lock_wait);
+      options);
 }
 
 }  // namespace varve

@@ -7,6 +7,7 @@
 
 #include "directory/check.hpp"
 #include "lib/hooks.hpp"
+#include "lib/read_limits.hpp"
 
 namespace varve::internal {
 
@@ -17,7 +18,9 @@ Core::Core(std::shared_ptr<directory::Directory> opened,
       options(chosen),
       locks(options.lock_health),
       catalog(*directory, std::move(manifest), failure),
-      run_store(*directory, catalog.manifest()->uuid, options.reads),
+      run_store(*directory, catalog.manifest()->uuid,
+                options.untrusted ? Reads::Buffered : options.reads,
+                read_limits(options.untrusted).run),
       concurrency(options.access == Access::Concurrent ? std::make_unique<Concurrency>(locks)
                                                        : nullptr) {}
 

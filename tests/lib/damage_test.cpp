@@ -49,8 +49,7 @@ std::uint64_t log_end() {
     std::uint64_t found = 0;
     const auto directory = test::directory_of(image().files);
     check_directory_log(
-        *directory, [&](const LogRecordInfo& record) { found = record.offset + record.size; },
-        kOpenWaitDefault);
+        *directory, [&](const LogRecordInfo& record) { found = record.offset + record.size; }, {});
     return found;
   }();
   return end;
