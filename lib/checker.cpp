@@ -12,6 +12,7 @@
 #include "lib/check_logs.hpp"
 #include "lib/check_runs.hpp"
 #include "lib/read_limits.hpp"
+#include "segment/block.hpp"
 
 namespace varve {
 
@@ -109,12 +110,14 @@ class Checker {
   }
 
   // False: it is too short for any of its runs. A delta file may have dead slices behind its last
-  // live one, so its exact length is not known; each slice then looks whether it is there.
+  // live one, so its exact length is not known, only that it ends with a run or its padding; each
+  // slice then looks whether it is there.
   bool has_length(const directory::ImmutableFile& file, const RunFile& expected) {
     const RunRecord& last = *expected.runs.back().record;
     const std::uint64_t end = last.offset + last.size;
     const bool is_main = last.kind == RunRecord::Kind::Main;
-    if (file.size() == end || (!is_main && file.size() > end)) return true;
+    const bool may_be_longer = !is_main && file.size() % segment::kBlockUnit == 0;
+    if (file.size() == end || (may_be_longer && file.size() > end)) return true;
     const bool cut_off = file.size() < end;
     CheckFinding& finding = findings_.damage(
         file.name(), std::min(file.size(), end),
