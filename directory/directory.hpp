@@ -157,6 +157,8 @@ class Directory {
                                                            std::chrono::milliseconds wait,
                                                            bool create) = 0;
   [[nodiscard]] virtual LockStatus lock_status() const = 0;
+  // Others than its owner may put files into it or take them away.
+  [[nodiscard]] virtual bool is_writable_by_others() const { return false; }
   // Of the machine run: tells what a dead process left (all that it stored is there) from what a
   // dead machine left (unsynced bytes may be missing). "" where unknown.
   [[nodiscard]] virtual std::string boot_id() const;

@@ -90,6 +90,8 @@ class FileSystem {
   virtual void remove(std::string_view name) = 0;                       // Errors: NotFound, Io.
   [[nodiscard]] virtual bool exists(std::string_view name) const = 0;   // Of whatever kind.
   [[nodiscard]] virtual std::vector<FileInfo> list() const = 0;         // Every entry, by name.
+  // Others than the directory's owner may put files into it or take them away.
+  [[nodiscard]] virtual bool is_writable_by_others() const { return false; }
   virtual void sync() = 0;  // When it returns, creations, renames and removals survive power loss.
 
   // Bytes that new files could take now, about: others may take them first, a quota may forbid

@@ -51,6 +51,9 @@ class PosixDirectory final : public Directory {
   [[nodiscard]] std::unique_ptr<Ownership> acquire(LockMode mode, std::chrono::milliseconds wait,
                                                    bool create) override;
   [[nodiscard]] LockStatus lock_status() const override;
+  [[nodiscard]] bool is_writable_by_others() const override {
+    return file_system_->is_writable_by_others();
+  }
   [[nodiscard]] std::string boot_id() const override { return file_system_->boot_id(); }
 
  private:

@@ -243,6 +243,13 @@ void PosixFileSystem::rename(std::string_view from, std::string_view to) {
 
 void PosixFileSystem::remove(std::string_view name) {
   if (::unlinkat(directory_fd(), std::string(name).c_str(), 0) != 0) {
+    if (errno == EISDIR) {
+      const std::filesystem::path file_path = path_ / name;
+      throw Error(ErrorCode::Io,
+                  "cannot use the name " + file_path.string() +
+                      ": a directory has it, which Varve did not make; move it away",
+                  file_path, std::error_code(EISDIR, std::generic_category()));
+    }
     throw system_failure(errno, "remove", path_ / name);
   }
 }
@@ -288,6 +295,12 @@ std::vector<FileInfo> PosixFileSystem::list() const {
   std::sort(entries.begin(), entries.end(),
             [](const FileInfo& a, const FileInfo& b) { return a.name < b.name; });
   return entries;
+}
+
+bool PosixFileSystem::is_writable_by_others() const {
+  struct stat found {};
+  if (::fstat(directory_fd(), &found) != 0) throw system_failure(errno, "examine", path_);
+  return (found.st_mode & (S_IWGRP | S_IWOTH)) != 0;
 }
 
 void PosixFileSystem::sync() {

@@ -36,6 +36,7 @@ class PosixFileSystem final : public FileSystem {
   void remove(std::string_view name) override;
   [[nodiscard]] bool exists(std::string_view name) const override;
   [[nodiscard]] std::vector<FileInfo> list() const override;
+  [[nodiscard]] bool is_writable_by_others() const override;
   void sync() override;
   [[nodiscard]] std::optional<std::uint64_t> free_size() const override;
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "directory/lock_record.hpp"
+#include "lib/read_limits.hpp"
 
 namespace varve::internal {
 
@@ -34,13 +35,13 @@ bool holds_data(FileName::Type type) noexcept {
 
 }  // namespace
 
-CheckedDirectory::CheckedDirectory(directory::Directory& directory,
-                                   std::chrono::milliseconds lock_wait,
-                                   std::vector<CheckFinding>& findings)
+CheckedDirectory::CheckedDirectory(directory::Directory& directory, const CheckOptions& options,
+                                   Holder holder, std::vector<CheckFinding>& findings)
     : directory_(directory), all_(findings), findings_(findings) {
-  acquire(lock_wait);
+  if (holder == Holder::Check) acquire(options.lock_wait);
   list();
-  load_manifest();
+  check_permissions();
+  load_manifest(read_limits(options.untrusted).manifest_size_max);
   check_last_close();
   check_epoch();
 }
@@ -90,7 +91,13 @@ void CheckedDirectory::list() {
               directory_.path());
 }
 
-void CheckedDirectory::load_manifest() {
+void CheckedDirectory::check_permissions() {
+  if (!directory_.is_writable_by_others()) return;
+  findings_.note("", "others than the owner may write in the directory, and so replace any file")
+      .advice = "chmod go-w the directory, unless they are trusted as much as the owner";
+}
+
+void CheckedDirectory::load_manifest(std::uint64_t size_max) {
   const auto it = files_.find(kManifest);
   if (it == files_.end()) {
     findings_.damage(kManifest, 0, "MANIFEST is missing, but there are files of an index");
@@ -102,7 +109,7 @@ void CheckedDirectory::load_manifest() {
     return;
   }
   try {
-    const std::string bytes = directory_.read_all(kManifestName, kManifestSizeMax);
+    const std::string bytes = directory_.read_all(kManifestName, size_max);
     manifest_ = decode_manifest(bytes, (directory_.path() / kManifestName).string());
     manifest_size_ = bytes.size();
   } catch (const Error& error) {

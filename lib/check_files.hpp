@@ -14,17 +14,24 @@
 #include "lib/check_report.hpp"
 #include "lib/file_names.hpp"
 #include "lib/manifest.hpp"
+#include "varve/check.hpp"
 
 namespace varve::internal {
 
-// The directory of an index as the checks see it: held in shared mode where that is possible, its
-// entries listed once, its manifest read. Nothing but regular files is ever opened.
+// Who holds the directory while it is checked.
+enum class Holder : std::uint8_t {
+  Check,   // Takes the shared lock where that is possible.
+  Caller,  // Has it already.
+};
+
+// The directory of an index as the checks see it: held while that is possible, its entries listed
+// once, its manifest read. Nothing but regular files is ever opened.
 // Thread-safety: one thread.
 class CheckedDirectory {
  public:
   // Errors: NotFound when nothing here is an index or the rest of one; Locked; Io when the
   // directory cannot be read.
-  CheckedDirectory(directory::Directory& directory, std::chrono::milliseconds lock_wait,
+  CheckedDirectory(directory::Directory& directory, const CheckOptions& options, Holder holder,
                    std::vector<CheckFinding>& findings);
 
   [[nodiscard]] directory::Directory& directory() noexcept { return directory_; }
@@ -44,7 +51,8 @@ class CheckedDirectory {
  private:
   void acquire(std::chrono::milliseconds lock_wait);
   void list();
-  void load_manifest();
+  void load_manifest(std::uint64_t size_max);
+  void check_permissions();
   void report_headless(const std::string& advice);
   void check_last_close();
   void check_epoch();

@@ -8,17 +8,8 @@
 #include <utility>
 
 #include "lib/file_names.hpp"
-#include "varve/limits.hpp"
 
 namespace varve::internal {
-
-namespace {
-
-// No log is longer: the header, a record as large as any and a file of the largest size. What is
-// longer was made by somebody else, and is not read into memory.
-constexpr std::uint64_t kLogFileSizeMax = kLogHeaderSize + 3 * std::uint64_t{kBatchSizeMax};
-
-}  // namespace
 
 void LogChecker::check(std::size_t position) {
   const LogRecordEntry& entry = manifest_.logs[position];
@@ -42,9 +33,9 @@ bool LogChecker::read(const std::string& name, const LogRecordEntry& entry, std:
     std::uint64_t size = file->size();
     if (entry.sealed_end != 0)
       size = std::min(size, std::max<std::uint64_t>(entry.sealed_end, kLogHeaderSize));
-    if (size > kLogFileSizeMax) {
-      CheckFinding& finding = findings_.damage(name, 0, "the log is longer than any can be");
-      finding.expected = std::to_string(kLogFileSizeMax) + " bytes at most";
+    if (size > size_max_) {
+      CheckFinding& finding = findings_.damage(name, 0, "the log is longer than it may be");
+      finding.expected = std::to_string(size_max_) + " bytes at most";
       finding.found = std::to_string(size) + " bytes";
       return false;
     }

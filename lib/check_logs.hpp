@@ -24,8 +24,12 @@ class LogChecker {
     std::uint64_t first_sequence = 0, last_sequence = 0;
   };
   LogChecker(const directory::Directory& directory, const Manifest& manifest,
-             std::vector<CheckFinding>& findings, Visitor visit)
-      : directory_(directory), manifest_(manifest), findings_(findings), visit_(std::move(visit)) {}
+             std::uint64_t size_max, std::vector<CheckFinding>& findings, Visitor visit)
+      : directory_(directory),
+        manifest_(manifest),
+        size_max_(size_max),
+        findings_(findings),
+        visit_(std::move(visit)) {}
 
   // The log at `position` of Manifest::logs. Requires: called in order.
   void check(std::size_t position);
@@ -41,6 +45,7 @@ class LogChecker {
 
   const directory::Directory& directory_;
   const Manifest& manifest_;
+  const std::uint64_t size_max_;  // A log of more bytes is not read into memory.
   Findings findings_;
   const Visitor visit_;  // May be empty.
   Totals totals_;

@@ -50,7 +50,7 @@ void RunChecker::check(const std::shared_ptr<const directory::ImmutableFile>& fi
   report_.entry_count += record.entry_count;
   std::shared_ptr<const segment::Run> open;
   try {
-    open = segment::Run::open(file, location_of(manifest_, record), Reads::Buffered);
+    open = segment::Run::open(file, location_of(manifest_, record), Reads::Buffered, limits_);
     check_footer(*file, run);
   } catch (const Error& error) {
     CheckFinding& finding = findings_.damage(name, record.offset, error);

@@ -24,8 +24,13 @@ struct PlacedRun {
 // Thread-safety: one thread. Errors: none for what is on disk; all of that becomes findings.
 class RunChecker {
  public:
-  RunChecker(const Manifest& manifest, bool deep, CheckReport& report)
-      : manifest_(manifest), deep_(deep), report_(report), findings_(report.findings) {}
+  RunChecker(const Manifest& manifest, bool deep, const segment::RunLimits& limits,
+             CheckReport& report)
+      : manifest_(manifest),
+        deep_(deep),
+        limits_(limits),
+        report_(report),
+        findings_(report.findings) {}
 
   // `file`: the one that holds the run; its length may be wrong.
   void check(const std::shared_ptr<const directory::ImmutableFile>& file, const PlacedRun& run);
@@ -41,6 +46,7 @@ class RunChecker {
 
   const Manifest& manifest_;
   const bool deep_;
+  const segment::RunLimits& limits_;
   CheckReport& report_;
   Findings findings_;
 };

@@ -11,6 +11,8 @@
 #include "lib/check_files.hpp"
 #include "lib/check_logs.hpp"
 #include "lib/check_runs.hpp"
+#include "lib/read_limits.hpp"
+#include "segment/block.hpp"
 
 namespace varve {
 
@@ -60,10 +62,10 @@ std::map<std::string, RunFile> files_of(const Manifest& manifest) {
 
 class Checker {
  public:
-  Checker(directory::Directory& directory, const CheckOptions& options)
+  Checker(directory::Directory& directory, const CheckOptions& options, Holder holder)
       : options_(options),
         findings_(report_.findings),
-        index_(directory, options.lock_wait, report_.findings) {}
+        index_(directory, options, holder, report_.findings) {}
 
   CheckReport run() {
     report_.file_count = index_.file_count();
@@ -83,7 +85,7 @@ class Checker {
     for (const LogRecordEntry& log : manifest.logs) {
       total_size_ += index_.size_of(log_file_name(log.number));
     }
-    RunChecker runs(manifest, options_.deep, report_);
+    RunChecker runs(manifest, options_.deep, read_limits(options_.untrusted).run, report_);
     for (const auto& [name, file] : files) check_file(name, file, runs);
     check_logs(manifest);
   }
@@ -108,12 +110,14 @@ class Checker {
   }
 
   // False: it is too short for any of its runs. A delta file may have dead slices behind its last
-  // live one, so its exact length is not known; each slice then looks whether it is there.
+  // live one, so its exact length is not known, only that it ends with a run or its padding; each
+  // slice then looks whether it is there.
   bool has_length(const directory::ImmutableFile& file, const RunFile& expected) {
     const RunRecord& last = *expected.runs.back().record;
     const std::uint64_t end = last.offset + last.size;
     const bool is_main = last.kind == RunRecord::Kind::Main;
-    if (file.size() == end || (!is_main && file.size() > end)) return true;
+    const bool may_be_longer = !is_main && file.size() % segment::kBlockUnit == 0;
+    if (file.size() == end || (may_be_longer && file.size() > end)) return true;
     const bool cut_off = file.size() < end;
     CheckFinding& finding = findings_.damage(
         file.name(), std::min(file.size(), end),
@@ -125,7 +129,8 @@ class Checker {
   }
 
   void check_logs(const Manifest& manifest) {
-    LogChecker logs(index_.directory(), manifest, report_.findings, {});
+    LogChecker logs(index_.directory(), manifest, read_limits(options_.untrusted).log_size_max,
+                    report_.findings, {});
     for (std::size_t i = 0; i < manifest.logs.size(); ++i) {
       const std::string name = log_file_name(manifest.logs[i].number);
       if (index_.expect(name, 0)) {
@@ -160,18 +165,20 @@ class Checker {
 
 }  // namespace
 
-CheckReport check_directory(directory::Directory& directory, const CheckOptions& options) {
-  return Checker(directory, options).run();
+CheckReport check_directory(directory::Directory& directory, const CheckOptions& options,
+                            Holder holder) {
+  return Checker(directory, options, holder).run();
 }
 
 LogReport check_directory_log(directory::Directory& directory,
                               const std::function<void(const LogRecordInfo&)>& visit,
-                              std::chrono::milliseconds lock_wait) {
+                              const CheckOptions& options) {
   LogReport report;
-  CheckedDirectory index(directory, lock_wait, report.findings);
+  CheckedDirectory index(directory, options, Holder::Check, report.findings);
   if (!index.manifest()) return report;
   const Manifest& manifest = *index.manifest();
-  LogChecker logs(directory, manifest, report.findings, visit);
+  LogChecker logs(directory, manifest, read_limits(options.untrusted).log_size_max, report.findings,
+                  visit);
   for (std::size_t i = 0; i < manifest.logs.size(); ++i) {
     if (index.expect(log_file_name(manifest.logs[i].number), 0)) {
       logs.check(i);
@@ -198,10 +205,10 @@ CheckReport check(const std::filesystem::path& directory, const CheckOptions& op
 
 LogReport check_log(const std::filesystem::path& directory,
                     const std::function<void(const LogRecordInfo&)>& visit,
-                    std::chrono::milliseconds lock_wait) {
+                    const CheckOptions& options) {
   return internal::check_directory_log(
       *directory::make_posix_directory(directory, {.allow_network_file_system = true}), visit,
-      lock_wait);
+      options);
 }
 
 }  // namespace varve

@@ -8,6 +8,7 @@
 #include "directory/check.hpp"
 #include "directory/mutant.hpp"
 #include "lib/hooks.hpp"
+#include "lib/read_limits.hpp"
 
 namespace varve::internal {
 
@@ -19,7 +20,9 @@ Core::Core(std::shared_ptr<directory::Directory> opened,
       locks(options.lock_health),
       space(*directory, options.read_only ? 0 : options.tuning.reserve_size),
       catalog(*directory, std::move(manifest), failure),
-      run_store(*directory, catalog.manifest()->uuid, options.reads),
+      run_store(*directory, catalog.manifest()->uuid,
+                options.untrusted ? Reads::Buffered : options.reads,
+                read_limits(options.untrusted).run),
       concurrency(options.access == Access::Concurrent ? std::make_unique<Concurrency>(locks)
                                                        : nullptr) {}
 

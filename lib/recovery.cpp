@@ -16,10 +16,12 @@
 #include "directory/check.hpp"
 #include "directory/checksum.hpp"
 #include "directory/mutant.hpp"
+#include "lib/checker.hpp"
 #include "lib/log_format.hpp"
 #include "lib/maintenance.hpp"
 #include "lib/merge_job.hpp"
 #include "lib/options_check.hpp"
+#include "lib/read_limits.hpp"
 #include "varve/error.hpp"
 
 namespace varve::internal {
@@ -78,9 +80,10 @@ void refuse_headless_index(const directory::Directory& directory) {
   }
 }
 
-Manifest load_manifest(const directory::Directory& directory) {
-  return decode_manifest(directory.read_all(kManifestName, kManifestSizeMax),
-                         (directory.path() / kManifestName).string());
+Manifest load_manifest(const directory::Directory& directory, bool untrusted) {
+  return decode_manifest(
+      directory.read_all(kManifestName, read_limits(untrusted).manifest_size_max),
+      (directory.path() / kManifestName).string());
 }
 
 void check_codec(const char* what, const std::string& present, const std::string& wanted,
@@ -129,8 +132,19 @@ void replay_record(Core& core, const LogRecordView& record) {
   core.set_recovered_sequence(sequencer.last());
 }
 
-std::string_view log_bytes(const directory::ImmutableFile& file, std::string& buffer) {
-  if (const std::string_view mapped = file.map(); !mapped.empty()) return mapped;
+std::string_view log_bytes(const Core& core, const directory::ImmutableFile& file,
+                           std::string& buffer) {
+  const bool untrusted = core.options.untrusted;
+  const std::uint64_t size_max = read_limits(untrusted).log_size_max;
+  if (file.size() > size_max) {
+    throw Error(ErrorCode::LimitExceeded,
+                file.name() + ": a log of at most " + std::to_string(size_max) +
+                    " bytes expected, " + std::to_string(file.size()) + " found",
+                core.directory->path() / file.name());
+  }
+  if (!untrusted) {
+    if (const std::string_view mapped = file.map(); !mapped.empty()) return mapped;
+  }
   buffer.resize(file.size());
   file.read(0, buffer);
   return buffer;
@@ -178,7 +192,21 @@ void check_logs(const Core& core) {
     }
     const auto file = open_log(core, logs[i]);
     std::string buffer;
-    read_log(core, logs[i], log_bytes(*file, buffer), [](const LogRecordView&) {});
+    read_log(core, logs[i], log_bytes(core, *file, buffer), [](const LogRecordView&) {});
+  }
+}
+
+// Options::untrusted: all that check({.deep = true}) looks at, before any of it is used.
+void verify_all(const Core& core) {
+  const CheckReport report =
+      check_directory(*core.directory, {.deep = true, .untrusted = true}, Holder::Caller);
+  for (const CheckFinding& finding : report.findings) {
+    if (finding.severity != Severity::Damage) continue;
+    std::string message =
+        finding.file + " at byte " + std::to_string(finding.offset) + ": " + finding.what;
+    if (!finding.expected.empty()) message += "; " + finding.expected + " expected";
+    if (!finding.found.empty()) message += ", " + finding.found + " found";
+    throw Error(ErrorCode::Corruption, message, core.directory->path() / finding.file);
   }
 }
 
@@ -199,7 +227,7 @@ void flush_replayed(Core& core) {
 RecoveredLog replay_log(Core& core, const LogRecordEntry& entry) {
   const auto file = open_log(core, entry);
   std::string buffer;
-  const std::string_view bytes = log_bytes(*file, buffer);
+  const std::string_view bytes = log_bytes(core, *file, buffer);
   const bool read_only = core.options.read_only;
   const LogScan scan = read_log(core, entry, bytes, [&](const LogRecordView& record) {
     replay_record(core, record);
@@ -290,7 +318,7 @@ Manifest manifest_for_open(directory::Directory& directory, const Options& optio
     if (mode == OpenMode::Create) {
       throw Error(ErrorCode::AlreadyExists, "there is an index already", directory.path());
     }
-    return load_manifest(directory);
+    return load_manifest(directory, options.untrusted);
   }
   refuse_headless_index(directory);
   if (mode == OpenMode::Open && (!options.create_if_missing || options.read_only)) {
@@ -329,6 +357,7 @@ std::unique_ptr<Core> recover(const std::shared_ptr<directory::Directory>& direc
   }
   open_segments(*core);
   check_logs(*core);
+  if (options.untrusted && !created) verify_all(*core);
   if (!options.read_only) remove_strays(*core);
   try {
     const std::vector<RecoveredLog> recovered = replay_logs(*core);

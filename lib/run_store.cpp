@@ -31,7 +31,7 @@ std::shared_ptr<const segment::Run> RunStore::open(const segment::RunRecord& rec
                                  .seed = run_seed(uuid_, record),
                                  .entry_count = record.entry_count,
                                  .footer_checksum = record.footer_checksum},
-                                reads_);
+                                reads_, limits_);
   if (is_slice) {
     DeltaFile& delta = delta_files_[record.file_number];
     delta.file = file;

@@ -20,8 +20,9 @@ namespace varve::internal {
 // Thread-safety: one thread at a time. Errors: Corruption (missing or damaged file), Io.
 class RunStore {
  public:
-  RunStore(directory::Directory& directory, std::string uuid, Reads reads)
-      : directory_(directory), uuid_(std::move(uuid)), reads_(reads) {}
+  RunStore(directory::Directory& directory, std::string uuid, Reads reads,
+           const segment::RunLimits& limits)
+      : directory_(directory), uuid_(std::move(uuid)), reads_(reads), limits_(limits) {}
 
   // Opens a run and counts it as live.
   [[nodiscard]] std::shared_ptr<const segment::Run> open(const segment::RunRecord& record);
@@ -46,6 +47,7 @@ class RunStore {
   directory::Directory& directory_;
   const std::string uuid_;
   const Reads reads_;
+  const segment::RunLimits limits_;
   std::map<std::uint64_t, DeltaFile> delta_files_;  // By number.
   std::vector<std::string> dead_files_;
   std::vector<DeadSlice> dead_slices_;

@@ -80,6 +80,23 @@ class Opener {
            "a file of " + std::to_string(file_.size()) + " bytes");
     }
   }
+  void check_limit(const char* what, std::uint64_t offset, std::uint64_t size,
+                   std::uint64_t size_max) const {
+    if (size <= size_max) return;
+    throw Error(ErrorCode::LimitExceeded,
+                file_.name() + ", " + what + " at byte " +
+                    std::to_string(location_.offset + offset) + ": at most " +
+                    std::to_string(size_max) + " bytes expected, " + std::to_string(size) +
+                    " found",
+                file_.name());
+  }
+  void check_block_sizes(const RunSeparators& separators, std::uint64_t size_max) const {
+    for (std::size_t i = 1; i < separators.block_offsets.size(); ++i) {
+      const std::uint64_t begin = separators.block_offsets[i - 1];
+      check_limit("a block", begin * kBlockUnit, (separators.block_offsets[i] - begin) * kBlockUnit,
+                  size_max);
+    }
+  }
   void read(std::uint64_t offset, std::span<char> out) const {
     file_.read(location_.offset + offset, out);
   }
@@ -109,7 +126,8 @@ class Opener {
 }  // namespace
 
 std::shared_ptr<const Run> Run::open(std::shared_ptr<const directory::ImmutableFile> file,
-                                     const RunLocation& location, Reads reads) {
+                                     const RunLocation& location, Reads reads,
+                                     const RunLimits& limits) {
   const Opener opener(*file, location);
   opener.check_location();
   std::string buffer(kRunFooterSize, '\0');
@@ -117,11 +135,14 @@ std::shared_ptr<const Run> Run::open(std::shared_ptr<const directory::ImmutableF
   opener.read(footer_offset, buffer);
   const RunFooter footer = parse_footer(buffer, location, file->name());
 
+  opener.check_limit("a run's separator section and filter", footer.separators_offset,
+                     footer_offset - footer.separators_offset, limits.sections_size_max);
   buffer.resize(static_cast<std::size_t>(footer.filter_offset - footer.separators_offset));
   opener.read(footer.separators_offset, buffer);
   opener.check_section("checksum of a run's separator section", footer.separators_offset, buffer,
                        footer.separators_checksum);
   const RunSeparators separators = parse_separators(buffer, footer, location, file->name());
+  opener.check_block_sizes(separators, limits.block_size_max);
 
   const auto filter_size = static_cast<std::size_t>(footer_offset - footer.filter_offset);
   HugeBuffer filter(filter_size);

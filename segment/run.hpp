@@ -26,6 +26,12 @@ struct RunLocation {
   std::uint64_t footer_checksum = 0;  // As RunSummary gave it.
 };
 
+// How much of a run a reader takes into memory at a time, in bytes; beyond it is LimitExceeded.
+struct RunLimits {
+  std::uint64_t sections_size_max = UINT64_MAX;  // Separator section and filter together.
+  std::uint64_t block_size_max = UINT64_MAX;
+};
+
 // What one finding of a run's verification says; offsets are relative to the file.
 struct RunFinding {
   std::uint64_t offset = 0;
@@ -41,10 +47,10 @@ struct RunFinding {
 class Run {
  public:
   // Reads footer, sparse index and filter and verifies their checksums and every size in them
-  // against `location` before any allocation.
+  // against `location` and `limits` before any allocation. Errors: also LimitExceeded.
   [[nodiscard]] static std::shared_ptr<const Run> open(
       std::shared_ptr<const directory::ImmutableFile> file, const RunLocation& location,
-      Reads reads);
+      Reads reads, const RunLimits& limits = {});
   virtual ~Run() = default;
 
   [[nodiscard]] virtual const directory::ImmutableFile& file() const noexcept = 0;

@@ -58,12 +58,13 @@ int check_command(const Arguments& arguments, std::istream&, std::ostream& out, 
   CommandLine line("check",
                    "Looks for damage and changes nothing; status 0: sound, 2: damage found.");
   bool deep = false;
-  line.with_wait().with_json().with_no_progress();
+  line.with_wait().with_untrusted().with_json().with_no_progress();
   line.app().add_flag("--deep", deep, "also every block, every key, every filter");
   line.parse(arguments);
   Progress progress(err, !line.no_progress(), "bytes");
   CheckOptions options;
   options.deep = deep;
+  options.untrusted = line.untrusted();
   options.lock_wait = line.wait();
   options.progress = [&](const CheckProgress& state) {
     progress.update_slowly(state.done_size, state.total_size, state.done_size);

@@ -78,6 +78,12 @@ CommandLine& CommandLine::with_wait() {
   return *this;
 }
 
+CommandLine& CommandLine::with_untrusted() {
+  app_.add_flag("--untrusted", untrusted_,
+                "for files of unknown origin: verifies all of them first, with lower limits");
+  return *this;
+}
+
 CommandLine& CommandLine::with_json(std::string_view help) {
   app_.add_flag("--json", json_, std::string(help));
   return *this;
@@ -137,6 +143,7 @@ Options CommandLine::read_options() const {
   options.read_only = true;
   options.create_if_missing = false;
   options.lock_wait = wait_;
+  options.untrusted = untrusted_;
   return options;
 }
 

@@ -29,6 +29,8 @@ class CommandLine {
   [[nodiscard]] CLI::App& app() noexcept { return app_; }
   // --wait, of every command that opens the index.
   CommandLine& with_wait();
+  // --untrusted, of the commands that read.
+  CommandLine& with_untrusted();
   CommandLine& with_json(std::string_view help = "one JSON object instead of text");
   CommandLine& with_no_progress();
   // --durability, --access, --segment-size, --memory-budget.
@@ -37,6 +39,7 @@ class CommandLine {
 
   [[nodiscard]] const std::filesystem::path& directory() const noexcept { return directory_; }
   [[nodiscard]] std::chrono::milliseconds wait() const noexcept { return wait_; }
+  [[nodiscard]] bool untrusted() const noexcept { return untrusted_; }
   [[nodiscard]] bool json() const noexcept { return json_; }
   [[nodiscard]] bool no_progress() const noexcept { return no_progress_; }
   // To open for reading: the shared lock, nothing on disk changes.
@@ -52,7 +55,7 @@ class CommandLine {
   std::string segment_size_text_, memory_budget_text_;
   std::chrono::milliseconds wait_ = kOpenWaitDefault;
   Options writing_;
-  bool json_ = false, no_progress_ = false;
+  bool json_ = false, no_progress_ = false, untrusted_ = false;
 };
 
 // Options that say how keys and values on the command line are spelled, and how they are printed.

@@ -165,7 +165,7 @@ int get_command(const Arguments& arguments, std::istream& in, std::ostream& out,
                 std::ostream& err) {
   GetArguments get;
   CommandLine line("get", "Prints the value of KEY and a newline; status 1 when it is absent.");
-  line.with_wait().with_json();
+  line.with_wait().with_untrusted().with_json();
   CLI::App& app = line.app();
   CLI::Option* key = app.add_option("KEY", get.key);
   CLI::Option* keys =

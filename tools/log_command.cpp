@@ -94,21 +94,21 @@ nlohmann::ordered_json report_json(const LogReport& report) {
 }
 
 int verify_log(CommandLine& line, std::ostream& out) {
-  const LogReport report = check_log(line.directory(), {}, line.wait());
+  const LogReport report =
+      check_log(line.directory(), {}, {.untrusted = line.untrusted(), .lock_wait = line.wait()});
   Output(out).finish_with(line.json() ? report_json(report).dump() + "\n" : report_text(report));
   return report.sound() ? kExitOk : kExitDamage;
 }
 
 int dump_log(CommandLine& line, std::ostream& out, std::ostream& err) {
   Output output(out);
-  const LogReport report = check_log(
-      line.directory(),
-      [&](const LogRecordInfo& record) {
-        line.json() ? append_record_json(output.buffer(), record)
-                    : append_record_text(output.buffer(), record);
-        output.written();
-      },
-      line.wait());
+  const LogReport report = check_log(line.directory(),
+                                     [&](const LogRecordInfo& record) {
+                                       line.json() ? append_record_json(output.buffer(), record)
+                                                   : append_record_text(output.buffer(), record);
+                                       output.written();
+                                     },
+                                     {.untrusted = line.untrusted(), .lock_wait = line.wait()});
   output.flush();
   err << report_text(report);
   return report.sound() ? kExitOk : kExitDamage;
@@ -122,8 +122,8 @@ int log_command(const Arguments& arguments, std::istream&, std::ostream& out, st
   CommandLine line(is_dump ? "log dump" : "log verify",
                    is_dump ? "Prints every record of the log, which holds what is in no run yet."
                            : "Checks every record of the log; status 0: sound, 2: damage found.");
-  line.with_wait().with_json(is_dump ? "JSON lines, one for each record"
-                                     : "one JSON object instead of text");
+  line.with_wait().with_untrusted().with_json(is_dump ? "JSON lines, one for each record"
+                                                      : "one JSON object instead of text");
   if (action == "-h" || action == "--help") {
     throw HelpAsked("usage: varve log verify|dump DIR; varve log verify --help tells more\n");
   }

@@ -76,7 +76,7 @@ int scan_command(const Arguments& arguments, std::istream&, std::ostream& out, s
   CommandLine line("scan",
                    "Prints entries in key order, a line each: key, a tab, value, with \\t \\n \\r "
                    "\\\\ \\xHH.");
-  line.with_wait().with_json("JSON lines; the last one says why the scan ended");
+  line.with_wait().with_untrusted().with_json("JSON lines; the last one says why the scan ended");
   CLI::App& app = line.app();
   scan.range.add_to(app);
   app.add_flag("--reverse", scan.reverse, "in descending order");
@@ -124,7 +124,7 @@ int dump_command(const Arguments& arguments, std::istream&, std::ostream& out, s
   std::string format_name = "tsv";
   CommandLine line("dump", "Prints all entries in a form that load reads again, byte for byte.");
   bool json = false;
-  line.with_wait().with_no_progress();
+  line.with_wait().with_untrusted().with_no_progress();
   range.add_to(line.app());
   range.spelling.add_to(line.app(), false);
   line.app().add_option("--format", format_name, "tsv, jsonl or nul; default: tsv");

@@ -141,7 +141,7 @@ int stat_command(const Arguments& arguments, std::istream&, std::ostream& out, s
   bool with_segments = false, files = false;
   std::string interval;
   WatchOptions watching;
-  line.with_wait().with_json();
+  line.with_wait().with_untrusted().with_json();
   CLI::Option* const segments =
       line.app().add_flag("--segments", with_segments, "also a line for every segment");
   line.app()

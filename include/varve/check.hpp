@@ -42,6 +42,9 @@ struct CheckOptions {
   // False: manifest, lock, file lengths, log records, run footers, sparse indexes and filters.
   // True: also every block, key order, fences, filter membership of every key, routes.
   bool deep = false;
+  // As Options::untrusted: lower limits on the memory that a file may demand. What is beyond them
+  // is reported as damage and not read.
+  bool untrusted = false;
   std::chrono::milliseconds lock_wait = kOpenWaitDefault;
   std::function<void(const CheckProgress&)> progress = {};  // Called now and then; must not throw.
 };
@@ -86,9 +89,10 @@ struct LogReport {
   }
 };
 // Reads every live log record in order and hands it to `visit` (may be empty). As check(), it
-// changes nothing. Errors: as check(); what `visit` throws passes through.
+// changes nothing. Of the options only `untrusted` and `lock_wait` matter. Errors: as check(); what
+// `visit` throws passes through.
 VARVE_EXPORT LogReport check_log(const std::filesystem::path& directory,
                                  const std::function<void(const LogRecordInfo&)>& visit = {},
-                                 std::chrono::milliseconds lock_wait = kOpenWaitDefault);
+                                 const CheckOptions& options = {});
 
 }  // namespace varve

@@ -96,6 +96,10 @@ struct Options {
   bool create_if_missing = true;  // open() of an absent index creates it; false: NotFound.
   bool read_only = false;         // Shared lock; writes throw ReadOnly; nothing on disk changes.
   std::chrono::milliseconds lock_wait = kOpenWaitDefault;  // For the directory lock.
+  // For a directory that may have been made to harm (docs/SECURITY.md): open() reads and verifies
+  // all of it, as check({.deep = true}), before it uses any; blocks are read into memory whatever
+  // `reads` says; and what a file may demand of memory has lower limits (LimitExceeded).
+  bool untrusted = false;
   bool allow_network_file_system = false;  // NFS, CIFS, 9p, FUSE: weaker promises, see README.
   // Names of the typed layer's codecs; persisted at creation. Where both sides are non-empty and
   // differ, open() throws Mismatch. TypedIndex fills them in.

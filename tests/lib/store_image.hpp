@@ -34,7 +34,6 @@ inline std::shared_ptr<directory::Directory> directory_of(const Files& files) {
 // The files of a small index whose process was killed, and what may be read from it.
 struct StoreImage {
   Files files;
-  Files older;  // Of a moment before, in the life of the same index.
   internal::Manifest manifest;
   std::vector<Entries> states;  // After each write that is in the live log; the last one is whole.
   std::vector<std::string> keys;  // Every key that was ever written.
@@ -61,52 +60,15 @@ inline std::string image_value(int i, int version) {
          "/" + std::to_string(i) + "/" + std::to_string(version);
 }
 
-class ImageBuilder {
+// Writes to an index in memory and keeps what it holds.
+class ImageWriter {
  public:
-  StoreImage build() {
+  [[nodiscard]] SegmentIndex& index() noexcept { return index_; }
+  [[nodiscard]] const Entries& entries() const noexcept { return entries_; }
+  [[nodiscard]] Files files() const { return files_of(*directory_); }
+  void reopen() {
+    index_.close();
     index_ = internal::SegmentIndexAccess::open(directory_, image_options());
-    for (int i = 0; i < 600; ++i) put(i, 1);
-    index_.flush();
-    index_.compact();
-    for (int i = 0; i < 600; i += 25) put(i, 2);
-    erase(90);
-    erase(410);
-    erase_range(100, 110);
-    erase_range(500, 505);
-    index_.flush();
-    for (int i = 2; i < 600; i += 60) put(i, 3);
-    index_.flush();
-    index_.compact({.to = "key-0001"});  // Kills the first segment's slices.
-    for (int i = 7; i < 600; i += 100) put(i, 4);
-    index_.flush();
-    image_.older = files_of(*directory_);
-    image_.states.push_back(entries_);
-    write_log();
-    image_.files = files_of(*directory_);
-    image_.manifest = internal::decode_manifest(image_.files.at("MANIFEST"), "MANIFEST");
-    for (int i = 0; i < 620; ++i) image_.keys.push_back(image_key(i));
-    return std::move(image_);
-  }
-
- private:
-  void write_log() {
-    for (int i = 0; i < 20; ++i) logged([&] { put(i * 31, 5); });
-    logged([&] { erase(300); });
-    logged([&] { erase_range(200, 230); });
-    logged([&] {
-      WriteBatch batch;
-      for (int i = 600; i < 605; ++i) {
-        batch.put(image_key(i), image_value(i, 6));
-        entries_[image_key(i)] = image_value(i, 6);
-      }
-      index_.write(batch);
-    });
-    for (int i = 205; i < 210; ++i) logged([&] { put(i, 7); });
-  }
-  template <typename Write>
-  void logged(Write write) {
-    write();
-    image_.states.push_back(entries_);
   }
   void put(int i, int version) {
     index_.put(image_key(i), image_value(i, version));
@@ -120,11 +82,62 @@ class ImageBuilder {
     index_.erase_range(image_key(from), image_key(to));
     entries_.erase(entries_.lower_bound(image_key(from)), entries_.lower_bound(image_key(to)));
   }
+  void put_batch(int from, int to, int version) {
+    WriteBatch batch;
+    for (int i = from; i < to; ++i) {
+      batch.put(image_key(i), image_value(i, version));
+      entries_[image_key(i)] = image_value(i, version);
+    }
+    index_.write(batch);
+  }
 
+ private:
   std::shared_ptr<directory::Directory> directory_ = directory::make_memory_directory("index");
-  SegmentIndex index_;
-  StoreImage image_;
+  SegmentIndex index_ = internal::SegmentIndexAccess::open(directory_, image_options());
   Entries entries_;
+};
+
+class ImageBuilder {
+ public:
+  StoreImage build() {
+    for (int i = 0; i < 600; ++i) writer_.put(i, 1);
+    writer_.index().flush();
+    writer_.index().compact();
+    for (int i = 0; i < 600; i += 25) writer_.put(i, 2);
+    writer_.erase(90);
+    writer_.erase(410);
+    writer_.erase_range(100, 110);
+    writer_.erase_range(500, 505);
+    writer_.index().flush();
+    for (int i = 2; i < 600; i += 60) writer_.put(i, 3);
+    writer_.index().flush();
+    writer_.index().compact({.to = "key-0001"});  // Kills the first segment's slices.
+    for (int i = 7; i < 600; i += 100) writer_.put(i, 4);
+    writer_.index().flush();
+    image_.states.push_back(writer_.entries());
+    write_log();
+    image_.files = writer_.files();
+    image_.manifest = internal::decode_manifest(image_.files.at("MANIFEST"), "MANIFEST");
+    for (int i = 0; i < 620; ++i) image_.keys.push_back(image_key(i));
+    return std::move(image_);
+  }
+
+ private:
+  void write_log() {
+    for (int i = 0; i < 20; ++i) logged([&] { writer_.put(i * 31, 5); });
+    logged([&] { writer_.erase(300); });
+    logged([&] { writer_.erase_range(200, 230); });
+    logged([&] { writer_.put_batch(600, 605, 6); });
+    for (int i = 205; i < 210; ++i) logged([&] { writer_.put(i, 7); });
+  }
+  template <typename Write>
+  void logged(Write write) {
+    write();
+    image_.states.push_back(writer_.entries());
+  }
+
+  ImageWriter writer_;
+  StoreImage image_;
 };
 
 // Built once; every test reads it only.
