@@ -39,6 +39,15 @@ struct LmdbStore {
   MDB_env* env = nullptr;
   MDB_dbi dbi = 0;
   std::atomic<std::uint64_t> write_count = 0;
+
+  bool get(MDB_txn* read, std::string_view key, std::string_view& value) const {
+    MDB_val key_val = to_val(key), value_val;
+    const int result = mdb_get(read, dbi, &key_val, &value_val);
+    if (result == MDB_NOTFOUND) return false;
+    require(result, "get");
+    value = to_view(value_val);
+    return true;
+  }
 };
 
 class LmdbClient final : public Client {
@@ -65,12 +74,7 @@ class LmdbClient final : public Client {
   void put_synced(std::string_view key, std::string_view value) override { put(key, value); }
   bool get(std::string_view key, std::string_view& value) override {
     begin_reading();
-    MDB_val key_val = to_val(key), value_val;
-    const int result = mdb_get(read_, store_.dbi, &key_val, &value_val);
-    if (result == MDB_NOTFOUND) return false;
-    require(result, "get");
-    value = to_view(value_val);
-    return true;
+    return store_.get(read_, key, value);
   }
 
  private:
@@ -145,12 +149,7 @@ class LmdbEngine final : public Engine {
 
   bool get(std::string_view key, std::string_view& value) override {
     begin_reading();
-    MDB_val key_val = to_val(key), value_val;
-    const int result = mdb_get(read_, store_.dbi, &key_val, &value_val);
-    if (result == MDB_NOTFOUND) return false;
-    require(result, "get");
-    value = to_view(value_val);
-    return true;
+    return store_.get(read_, key, value);
   }
   void scan(std::string_view from, std::uint64_t limit, EntryCheck& check) override {
     begin_reading();

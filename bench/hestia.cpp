@@ -14,23 +14,7 @@ constexpr std::uint64_t kSliceCount = 100;  // Operations that a thread takes at
 Measurement Session::hestia_writes() {
   start_empty();
   loaded_ = true;
-  const std::uint64_t count = settings_.entry_count;
-  std::vector<Worker> workers = make_workers(plan_.thread_count);
-  OperationQueue queue(count, kSliceCount);
-  Crew crew(workers.size(), [&](std::size_t number) {
-    Worker& worker = workers[number];
-    LapTimer timer;
-    for (auto slice = queue.take(); !slice.empty() && !crew.failed(); slice = queue.take()) {
-      for (std::uint64_t i = slice.begin; i < slice.end; ++i) {
-        write_one(worker, order_[i], false);
-        worker.writes.add(timer.lap());
-      }
-    }
-  });
-  const Measurement result = measure_threads(0, count, workers, [&] { crew.run(); });
-  workers.clear();
-  verify_versions();
-  return result;
+  return write_all([this](std::uint64_t i) { return order_[i]; });
 }
 
 Measurement Session::hestia_reads() {

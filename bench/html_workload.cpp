@@ -37,12 +37,13 @@ std::vector<Cell> cost_row(const Record& record, const Group& group, const std::
   const Spread wall = spread(wall_times(series)).value();
   const bool writes = series.begin()->second.user_size > 0, stores = engine != kBaseEngine;
   const auto share = harness_share(record, group, series);
-  std::string ratio, css;
+  std::string ratio, net, css;
   if (stores && engine != own_engine(record)) {
     const auto each = [](const Measurement& m) { return ns_each(m.wall_seconds, m); };
     if (const auto value = ratio_of(series, own, each)) {
       ratio = ratio_text(value);
       css = standing_class(*value);
+      net = ratio_text(net_ratio(record, group, series, own));
     }
   }
   const auto size = [&](std::uint64_t Measurement::*member) {
@@ -61,6 +62,7 @@ std::vector<Cell> cost_row(const Record& record, const Group& group, const std::
           median(figures(series, [](const Measurement& m) { return ns_each(m.cpu_seconds, m); })))},
       {share && stores ? format("%.1f %%", *share * 100) : ""},
       {ratio, css},
+      {net},
       median_cell("%.2f", series, writes && stores,
                   [](const Measurement& m) { return quotient(m.written_size, m.user_size); }),
       size(&Measurement::disk_size),
@@ -80,6 +82,7 @@ std::string cost_table(const Record& record, const Group& group) {
                                           {"cpu ns"},
                                           {"harness"},
                                           {"varve x"},
+                                          {"net x"},
                                           {"device x"},
                                           {"disk MiB"},
                                           {"raw x"},

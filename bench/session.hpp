@@ -134,6 +134,7 @@ class Session {
   Measurement measure_threads(std::uint64_t read_count, std::uint64_t write_count,
                               std::vector<Worker>& workers,
                               const std::function<void()>& operations);
+  Measurement write_all(const std::function<std::uint64_t(std::uint64_t)>& number_at);
   void verify_versions();
   void start_ycsb();
   void run_ycsb_one(const YcsbOperation& operation, EntryCheck& check);

@@ -121,6 +121,28 @@ std::string ratio_text(const std::optional<Spread>& ratio) {
   return low == high ? middle : middle + " (" + low + "-" + high + ")";
 }
 
+std::optional<Spread> net_ratio(const Record& record, const Group& group, const Series& above,
+                                const Series& below) {
+  const auto net_times = [&, base = series_of(record, group, kBaseEngine)](const Series& series) {
+    std::map<std::uint32_t, double> times;
+    for (const auto& [repeat, m] : series) {
+      const auto found = base.find(repeat);
+      if (found == base.end()) continue;
+      const double net =
+          ns_each(m.wall_seconds, m) - ns_each(found->second.wall_seconds, found->second);
+      if (net > 0) times[repeat] = net;
+    }
+    return times;
+  };
+  const auto above_times = net_times(above);
+  std::vector<double> ratios;
+  for (const auto& [repeat, time] : net_times(below)) {
+    const auto found = above_times.find(repeat);
+    if (found != above_times.end()) ratios.push_back(found->second / time);
+  }
+  return spread(ratios);
+}
+
 std::optional<double> harness_share(const Record& record, const Group& group,
                                     const Series& series) {
   const Series base = series_of(record, group, kBaseEngine);

@@ -83,6 +83,11 @@ std::string ratio_text(const Series& above, const Series& below, Figure figure) 
   return ratio_text(ratio_of(above, below, figure));
 }
 
+// ratio_of() the wall times, `above` and `below`, with the harness's own taken off both; without
+// the repeats in which nothing would be left. None without the engine null.
+[[nodiscard]] std::optional<Spread> net_ratio(const Record& record, const Group& group,
+                                              const Series& above, const Series& below);
+
 // How much of a time is the harness's own, which the engine null shows; none without it.
 [[nodiscard]] std::optional<double> harness_share(const Record& record, const Group& group,
                                                   const Series& series);

@@ -11,9 +11,9 @@ Medians over the repeats; times in ns an operation. wall: until background work 
 behind it; calls: until the last call returned; cpu: all threads. harness: the share of the wall
 time that null takes, the cost of making keys, checking answers and timing each operation. varve x:
 how many times less wall time Varve takes, the median of the ratios per repeat (min-max), * at the
-best peer; cpu x: the same of processor time, which a busy machine disturbs less. device: bytes
-written per byte of the user's. disk, private, mapped: MiB afterwards, of files, of memory that is
-no file's, of mapped files in memory; raw x: files over keys and values.
+best peer; net x: the same without the harness; cpu x: of processor time, which a busy machine
+disturbs less. device: bytes written per byte of the user's. disk, private, mapped: MiB afterwards,
+of files, of memory that is no file's, of mapped files in memory; raw x: files over keys and values.
 
 )";
 
@@ -74,6 +74,7 @@ std::vector<std::string> row_of(const Record& record, const Group& group, const 
       share && !is_base ? format("%.1f %%", *share * 100) : "",
       is_compared ? time_ratio(own, series, &Measurement::wall_seconds) + (is_best ? " *" : "")
                   : "",
+      is_compared ? ratio_text(net_ratio(record, group, series, own)) : "",
       is_compared ? time_ratio(own, series, &Measurement::cpu_seconds) : ""};
   if (is_base) {
     row.resize(row.size() + 5);
@@ -85,8 +86,8 @@ std::vector<std::string> row_of(const Record& record, const Group& group, const 
 
 std::vector<std::vector<std::string>> cost_rows(const Record& record) {
   std::vector<std::vector<std::string>> rows = {{"workload", "engine", "wall", "min-max", "calls",
-                                                 "cpu", "harness", "varve x", "cpu x", "device",
-                                                 "disk", "raw x", "private", "mapped"}};
+                                                 "cpu", "harness", "varve x", "net x", "cpu x",
+                                                 "device", "disk", "raw x", "private", "mapped"}};
   const std::string own_name = own_engine(record);
   for (const Group& group : groups_of(record)) {
     const Series own = series_of(record, group, own_name);

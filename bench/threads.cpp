@@ -132,6 +132,11 @@ Measurement Session::concurrent_mix() {
 
 Measurement Session::concurrent_writes() {
   require_loaded();
+  return write_all([this](std::uint64_t i) { return changed_at(i); });
+}
+
+// A put of each number that number_at(0) to number_at(entry_count - 1) give; none comes twice.
+Measurement Session::write_all(const std::function<std::uint64_t(std::uint64_t)>& number_at) {
   std::vector<Worker> workers = make_workers(plan_.thread_count);
   const std::uint64_t count = settings_.entry_count;
   OperationQueue queue(count, kSliceCount);
@@ -140,7 +145,7 @@ Measurement Session::concurrent_writes() {
     LapTimer timer;
     for (auto slice = queue.take(); !slice.empty() && !crew.failed(); slice = queue.take()) {
       for (std::uint64_t i = slice.begin; i < slice.end; ++i) {
-        write_one(worker, changed_at(i), false);
+        write_one(worker, number_at(i), false);
         worker.writes.add(timer.lap());
       }
     }

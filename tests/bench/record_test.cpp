@@ -108,6 +108,10 @@ TEST_CASE("medians, ratios per repeat, the best peer and the harness's share", "
   const Spread ratio = ratio_of(fast, own, each).value();
   CHECK(ratio.low == Approx(2));
   CHECK(ratio.high == Approx(2));
+  const Spread net = net_ratio(record, group, fast, own).value();
+  CHECK(net.low == Approx(190.0 / 90));
+  CHECK(net.high == Approx(190.0 / 90));
+  CHECK_FALSE(net_ratio(record, group, series_of(record, group, "null"), own).has_value());
 
   record.results.clear();
   add_results(record, "varve", "scan", {1, 2, 4});
@@ -143,7 +147,7 @@ TEST_CASE("the text report says what the record holds", "[bench][report]") {
   for (const char* part :
        {"commit 0123456789ab", "A processor, 2 cores, 24 GiB", "1000 entries, hash16 keys",
         "- slow: 7; options <a> & b; ASSERTIONS ARE COMPILED IN",
-        "| read_hit | fast   |  200 |  180-220 |", "|  2.00 * |", "|  10.0 % |",
+        "| read_hit | fast   |  200 |  180-220 |", "|  2.00 * |  2.11 |", "|  10.0 % |",
         "|   2.50 |    3 |  1.50 |", "FAILED: slow, repeat 2: it broke"}) {
     CAPTURE(part);
     CHECK(text.find(part) != std::string::npos);
