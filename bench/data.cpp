@@ -3,6 +3,7 @@
 
 #include <array>
 #include <bit>
+#include <numeric>
 #include <utility>
 
 namespace varve::bench {
@@ -17,20 +18,27 @@ constexpr std::array<char, 200> kDecimalPairs = [] {
   return pairs;
 }();
 
-constexpr std::array<char, 512> kHexPairs = [] {
-  std::array<char, 512> pairs{};
-  constexpr char kDigits[] = "0123456789abcdef";
+using HexPairs = std::array<char, 512>;
+constexpr HexPairs make_hex_pairs(const char* digits) {
+  HexPairs pairs{};
   for (std::size_t i = 0; i < 256; ++i) {
-    pairs[2 * i] = kDigits[i >> 4];
-    pairs[2 * i + 1] = kDigits[i & 15];
+    pairs[2 * i] = digits[i >> 4];
+    pairs[2 * i + 1] = digits[i & 15];
   }
   return pairs;
-}();
+}
+constexpr HexPairs kLowerHexPairs = make_hex_pairs("0123456789abcdef");
+constexpr HexPairs kUpperHexPairs = make_hex_pairs("0123456789ABCDEF");
 
-void write_hex16(std::uint64_t number, char* to) noexcept {
+void write_hex16(std::uint64_t number, const HexPairs& pairs, char* to) noexcept {
   for (int i = 7; i >= 0; --i, number >>= 8) {
-    std::memcpy(to + 2 * i, kHexPairs.data() + 2 * (number & 0xff), 2);
+    std::memcpy(to + 2 * i, pairs.data() + 2 * (number & 0xff), 2);
   }
+}
+// The first half alone tells two numbers apart.
+void write_hex32(std::uint64_t number, std::uint64_t rest, char* to) noexcept {
+  write_hex16(number, kUpperHexPairs, to);
+  write_hex16(rest, kUpperHexPairs, to + 16);
 }
 
 void write_decimal16(std::uint64_t number, char* to) noexcept {
@@ -54,6 +62,12 @@ constexpr std::uint64_t kHostCount = 1024;
 
 }  // namespace
 
+std::uint64_t coprime_step(std::uint64_t wanted, std::uint64_t count) noexcept {
+  std::uint64_t step = wanted % count | 1;
+  while (std::gcd(step, count) != 1) step += 2;
+  return step;
+}
+
 KeyMaker::KeyMaker(KeyShape shape, std::uint64_t count) noexcept
     : shape_(shape),
       count_(count),
@@ -62,7 +76,7 @@ KeyMaker::KeyMaker(KeyShape shape, std::uint64_t count) noexcept
 std::string_view KeyMaker::make(std::uint64_t id, char* to) const noexcept {
   switch (shape_) {
     case KeyShape::Hash16:
-      write_hex16(mix(id), to);
+      write_hex16(mix(id), kLowerHexPairs, to);
       break;
     case KeyShape::Dec16:
       write_decimal16(id, to);
@@ -70,20 +84,30 @@ std::string_view KeyMaker::make(std::uint64_t id, char* to) const noexcept {
     case KeyShape::Url31:
       write_url(mix(id >> 7) % kHostCount, id, to);
       break;
+    case KeyShape::Hash32:
+      write_hex32(mix(id), mix(~id), to);
+      break;
   }
   return {to, size()};
+}
+
+std::uint64_t KeyMaker::scattered(std::uint64_t number) const noexcept {
+  return (number << jitter_bits_) | (mix(number) >> (64 - jitter_bits_));
 }
 
 std::string_view KeyMaker::ascending(std::uint64_t number) noexcept {
   switch (shape_) {
     case KeyShape::Hash16:
-      write_hex16((number << jitter_bits_) | (mix(number) >> (64 - jitter_bits_)), buffer_);
+      write_hex16(scattered(number), kLowerHexPairs, buffer_);
       break;
     case KeyShape::Dec16:
       write_decimal16(number, buffer_);
       break;
     case KeyShape::Url31:
       write_url(number * kHostCount / (count_ + 1), number, buffer_);
+      break;
+    case KeyShape::Hash32:
+      write_hex32(scattered(number), mix(~number), buffer_);
       break;
   }
   return {buffer_, size()};
@@ -102,6 +126,7 @@ ValueMaker::ValueMaker(std::size_t size) : size_(size), value_(size, '\0') {
 }
 
 std::string_view ValueMaker::make(std::string_view key, std::uint8_t version) noexcept {
+  if (is_text_) return value_;
   const std::uint64_t tag = (hash_key(key) & ~0xffULL) | version;
   std::memcpy(value_.data(), &tag, 8);
   std::memcpy(value_.data() + 8, pool_at(tag), size_ - 8);

@@ -19,6 +19,18 @@ struct EngineSettings {
   std::filesystem::path directory;
   std::uint64_t data_size = 0;         // Bytes of all keys and values: sizes caches and maps.
   Access access = Access::Concurrent;  // Of the engine `varve`; the peers are thread-safe.
+  Reads reads = Reads::Mapped;         // Of the engines `varve*`.
+  std::uint64_t segment_size = 0;      // Likewise; 0: the default.
+  std::uint64_t memory_limit = 0;      // For caches and buffers together; 0: as much as is useful.
+
+  // What the log-structured peers take: a quarter of a limit for two write buffers, half of it for
+  // the blocks that they cache, which leaves the rest for files that the operating system caches.
+  [[nodiscard]] std::size_t write_buffer_size() const {
+    return memory_limit == 0 ? std::size_t{64} << 20 : memory_limit / 8;
+  }
+  [[nodiscard]] std::size_t block_cache_size() const {
+    return memory_limit == 0 ? data_size * 2 + (std::size_t{64} << 20) : memory_limit / 2;
+  }
 };
 
 // What one thread uses of an open engine, for the workloads with several: its transactions, cursors
@@ -71,6 +83,7 @@ class Engine {
   }
   // Shows `check` up to `limit` entries in order, from the first one >= `from` (empty: all).
   virtual void scan(std::string_view from, std::uint64_t limit, EntryCheck& check) = 0;
+  virtual void scan_reverse(EntryCheck& check) = 0;  // All, from the last one down.
 
   // One of several clients, of which `writer_count` will write at the same time. The engine's own
   // reads end here, so that none keeps old data alive while clients write.
@@ -83,13 +96,16 @@ class Engine {
   // Rewrites everything into the form that reads best; returns false where there is no such call.
   virtual bool compact() { return false; }
 
+  [[nodiscard]] virtual std::uint64_t segment_count() { return 0; }  // 0: it has none.
   // False for the engine that stores nothing, whose answers are not checked.
   [[nodiscard]] virtual bool is_real() const { return true; }
 };
 
 struct EngineKind {
   std::string name;
+  std::string version;
   std::string configuration;  // One line, for the report.
+  std::string caution = {};   // What forbids conclusions from its figures; empty: nothing.
   std::function<std::unique_ptr<Engine>(const EngineSettings&)> make;
   bool by_default = true;  // Runs when no engines are named.
 };
@@ -101,7 +117,7 @@ struct EngineKind {
 [[nodiscard]] std::vector<EngineKind> varve_mode_engines();
 [[nodiscard]] EngineKind lmdb_engine();
 [[nodiscard]] EngineKind leveldb_engine();
-[[nodiscard]] EngineKind rocksdb_engine();
+[[nodiscard]] std::vector<EngineKind> rocksdb_engines();  // rocksdb, rocksdb-mmap.
 [[nodiscard]] EngineKind wiredtiger_engine();
 
 // Those that this build has, the null engine first, Varve second.

@@ -10,7 +10,8 @@
 // - With several threads each has a read transaction of its own, which it keeps until some thread
 //   has written: it then begins anew, and sees what was written. LMDB admits one writer at a time.
 // - A map of many times the data, so that growth is never the limit; readahead as by default,
-//   since the data fits in memory.
+//   since the data fits in memory. With a memory limit there is nothing to divide, as all memory is
+//   the operating system's; readahead is off then, which random reads of a larger store want.
 #include <lmdb.h>
 
 #include <atomic>
@@ -38,6 +39,15 @@ struct LmdbStore {
   MDB_env* env = nullptr;
   MDB_dbi dbi = 0;
   std::atomic<std::uint64_t> write_count = 0;
+
+  bool get(MDB_txn* read, std::string_view key, std::string_view& value) const {
+    MDB_val key_val = to_val(key), value_val;
+    const int result = mdb_get(read, dbi, &key_val, &value_val);
+    if (result == MDB_NOTFOUND) return false;
+    require(result, "get");
+    value = to_view(value_val);
+    return true;
+  }
 };
 
 class LmdbClient final : public Client {
@@ -64,12 +74,7 @@ class LmdbClient final : public Client {
   void put_synced(std::string_view key, std::string_view value) override { put(key, value); }
   bool get(std::string_view key, std::string_view& value) override {
     begin_reading();
-    MDB_val key_val = to_val(key), value_val;
-    const int result = mdb_get(read_, store_.dbi, &key_val, &value_val);
-    if (result == MDB_NOTFOUND) return false;
-    require(result, "get");
-    value = to_view(value_val);
-    return true;
+    return store_.get(read_, key, value);
   }
 
  private:
@@ -95,16 +100,17 @@ class LmdbClient final : public Client {
 class LmdbEngine final : public Engine {
  public:
   explicit LmdbEngine(const EngineSettings& settings)
-      : directory_(settings.directory), map_size_(settings.data_size * 8 + (1ULL << 30)) {}
+      : directory_(settings.directory),
+        map_size_(settings.data_size * 8 + (1ULL << 30)),
+        flags_(MDB_NOSYNC | MDB_WRITEMAP | MDB_NOMEMINIT | MDB_NOTLS |
+               (settings.memory_limit > 0 ? MDB_NORDAHEAD : 0)) {}
   ~LmdbEngine() override { release(); }
 
   void open() override {
     std::filesystem::create_directories(directory_);
     require(mdb_env_create(&store_.env), "env_create");
     require(mdb_env_set_mapsize(store_.env, map_size_), "set_mapsize");
-    require(mdb_env_open(store_.env, directory_.c_str(),
-                         MDB_NOSYNC | MDB_WRITEMAP | MDB_NOMEMINIT | MDB_NOTLS, 0644),
-            "env_open");
+    require(mdb_env_open(store_.env, directory_.c_str(), flags_, 0644), "env_open");
     MDB_txn* txn = nullptr;
     require(mdb_txn_begin(store_.env, nullptr, 0, &txn), "txn_begin");
     require(mdb_dbi_open(txn, nullptr, 0, &store_.dbi), "dbi_open");
@@ -143,12 +149,7 @@ class LmdbEngine final : public Engine {
 
   bool get(std::string_view key, std::string_view& value) override {
     begin_reading();
-    MDB_val key_val = to_val(key), value_val;
-    const int result = mdb_get(read_, store_.dbi, &key_val, &value_val);
-    if (result == MDB_NOTFOUND) return false;
-    require(result, "get");
-    value = to_view(value_val);
-    return true;
+    return store_.get(read_, key, value);
   }
   void scan(std::string_view from, std::uint64_t limit, EntryCheck& check) override {
     begin_reading();
@@ -158,6 +159,16 @@ class LmdbEngine final : public Engine {
     for (; result == MDB_SUCCESS && limit > 0; --limit) {
       check(to_view(key_val), to_view(value_val));
       if (limit > 1) result = mdb_cursor_get(cursor_, &key_val, &value_val, MDB_NEXT);
+    }
+    if (result != MDB_NOTFOUND) require(result, "cursor_get");
+  }
+  void scan_reverse(EntryCheck& check) override {
+    begin_reading();
+    MDB_val key_val, value_val;
+    int result = mdb_cursor_get(cursor_, &key_val, &value_val, MDB_LAST);
+    for (; result == MDB_SUCCESS;
+         result = mdb_cursor_get(cursor_, &key_val, &value_val, MDB_PREV)) {
+      check(to_view(key_val), to_view(value_val));
     }
     if (result != MDB_NOTFOUND) require(result, "cursor_get");
   }
@@ -191,7 +202,8 @@ class LmdbEngine final : public Engine {
   }
 
   std::filesystem::path directory_;
-  std::size_t map_size_;
+  const std::size_t map_size_;
+  const unsigned flags_;
   LmdbStore store_;
   MDB_txn* write_ = nullptr;
   MDB_txn* read_ = nullptr;
@@ -202,11 +214,14 @@ class LmdbEngine final : public Engine {
 }  // namespace
 
 EngineKind lmdb_engine() {
-  return {"lmdb",
-          std::to_string(MDB_VERSION_MAJOR) + "." + std::to_string(MDB_VERSION_MINOR) + "." +
-              std::to_string(MDB_VERSION_PATCH) +
-              "; NOSYNC|WRITEMAP|NOMEMINIT|NOTLS, one transaction per put, kept read transaction",
-          [](const EngineSettings& settings) { return std::make_unique<LmdbEngine>(settings); }};
+  return {.name = "lmdb",
+          .version = std::to_string(MDB_VERSION_MAJOR) + "." + std::to_string(MDB_VERSION_MINOR) +
+                     "." + std::to_string(MDB_VERSION_PATCH),
+          .configuration =
+              "NOSYNC|WRITEMAP|NOMEMINIT|NOTLS, one transaction per put, kept read transaction",
+          .make = [](const EngineSettings& settings) {
+            return std::make_unique<LmdbEngine>(settings);
+          }};
 }
 
 }  // namespace varve::bench

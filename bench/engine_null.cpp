@@ -67,6 +67,7 @@ class NullEngine final : public Engine {
     const std::uint64_t count = std::min<std::uint64_t>(limit, note_.put_count());
     for (std::uint64_t i = 0; i < count; ++i) check(note_.key(), note_.value());
   }
+  void scan_reverse(EntryCheck& check) override { scan({}, note_.put_count(), check); }
   std::unique_ptr<Client> make_client(std::uint32_t) override {
     return std::make_unique<NullClient>(note_);
   }
@@ -79,8 +80,10 @@ class NullEngine final : public Engine {
 }  // namespace
 
 EngineKind null_engine() {
-  return {"null", "stores nothing: the cost of the harness",
-          [](const EngineSettings&) { return std::make_unique<NullEngine>(); }};
+  return {.name = "null",
+          .version = "",
+          .configuration = "stores nothing: the cost of the harness",
+          .make = [](const EngineSettings&) { return std::make_unique<NullEngine>(); }};
 }
 
 }  // namespace varve::bench

@@ -2,9 +2,15 @@
 // Configuration: the defaults (128 MiB of deltas, 12 filter bits a key, mapped reads), with the
 // access mode that --access or the engine's name says. Where maintenance runs inside the writes,
 // most background work is foreground; settle() does what is still due. As with the peers, the
-// newest writes may stay in memory (and in the log) when a load has ended.
+// newest writes may stay in memory (and in the log) when a load has ended. With a memory limit the
+// deltas have a quarter of it, as the peers' write buffers, and the files are the operating
+// system's to cache.
+#include <algorithm>
+#include <optional>
+
 #include "bench/engine.hpp"
 #include "varve/varve.hpp"
+#include "varve/version.hpp"
 
 namespace varve::bench {
 namespace {
@@ -32,6 +38,11 @@ class VarveEngine final : public Engine {
   VarveEngine(const EngineSettings& settings, Access access) : directory_(settings.directory) {
     options_.access = access;
     options_.durability = Durability::Process;
+    options_.reads = settings.reads;
+    if (settings.segment_size > 0) options_.tuning.segment_size = settings.segment_size;
+    if (settings.memory_limit > 0) {
+      options_.memory_budget = std::max(settings.memory_limit / 4, kMemoryBudgetMin);
+    }
   }
 
   void open() override { index_ = SegmentIndex::open(directory_, options_); }
@@ -60,6 +71,10 @@ class VarveEngine final : public Engine {
     Cursor cursor = index_.scan({.from = from, .limit = limit});
     while (cursor.next()) check(cursor.key(), cursor.value());
   }
+  void scan_reverse(EntryCheck& check) override {
+    Cursor cursor = index_.scan({.reverse = true});
+    while (cursor.next()) check(cursor.key(), cursor.value());
+  }
   std::unique_ptr<Client> make_client(std::uint32_t) override {
     return std::make_unique<VarveClient>(index_);
   }
@@ -72,8 +87,11 @@ class VarveEngine final : public Engine {
     index_.compact();
     return true;
   }
+  std::uint64_t segment_count() override { return index_.statistics().runs.segment_count; }
 
  private:
+  static constexpr std::uint64_t kMemoryBudgetMin = 256 << 10;
+
   std::filesystem::path directory_;
   Options options_;
   SegmentIndex index_;
@@ -81,28 +99,29 @@ class VarveEngine final : public Engine {
   std::string value_;
 };
 
-constexpr const char* kConfiguration =
-    "defaults: 128 MiB of deltas, 12 filter bits a key, mapped reads; access ";
-
-EngineKind mode_engine(const char* name, Access access) {
-  return {name, kConfiguration + std::string(to_string(access)),
-          [access](const EngineSettings& settings) {
-            return std::make_unique<VarveEngine>(settings, access);
-          },
-          false};
+EngineKind make_kind(const char* name, const std::string& access, std::optional<Access> fixed) {
+  return {.name = name,
+          .version = VARVE_VERSION_STRING,
+          .configuration = "defaults: 128 MiB of deltas, 12 filter bits a key; access " + access,
+          .make =
+              [fixed](const EngineSettings& settings) {
+                return std::make_unique<VarveEngine>(settings, fixed.value_or(settings.access));
+              },
+          .by_default = !fixed.has_value()};
+}
+EngineKind make_kind(const char* name, Access access) {
+  return make_kind(name, std::string(to_string(access)), access);
 }
 
 }  // namespace
 
 EngineKind varve_engine() {
-  return {"varve", kConfiguration + std::string("by --access"), [](const EngineSettings& settings) {
-            return std::make_unique<VarveEngine>(settings, settings.access);
-          }};
+  return make_kind("varve", "by --access", std::nullopt);
 }
 
 std::vector<EngineKind> varve_mode_engines() {
-  return {mode_engine("varve-bare", Access::Bare), mode_engine("varve-sync", Access::Synchronized),
-          mode_engine("varve-concurrent", Access::Concurrent)};
+  return {make_kind("varve-bare", Access::Bare), make_kind("varve-sync", Access::Synchronized),
+          make_kind("varve-concurrent", Access::Concurrent)};
 }
 
 }  // namespace varve::bench

@@ -36,7 +36,7 @@ ProcessFigures process_figures() {
   return {.cpu_seconds = cpu_now(),
           .written_size = field("/proc/self/io", "write_bytes:"),
           .anonymous_size = field("/proc/self/status", "RssAnon:") << 10,
-          .resident_size = field("/proc/self/status", "VmRSS:") << 10};
+          .mapped_size = field("/proc/self/status", "RssFile:") << 10};
 }
 
 std::uint64_t allocated_size(const std::filesystem::path& directory) {

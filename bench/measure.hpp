@@ -12,7 +12,7 @@ struct ProcessFigures {
   double cpu_seconds = 0;            // User and system time of all threads.
   std::uint64_t written_size = 0;    // Bytes of pages made dirty in files: /proc/self/io.
   std::uint64_t anonymous_size = 0;  // Resident memory that is no file's: /proc/self/status.
-  std::uint64_t resident_size = 0;   // All resident memory, mapped files included.
+  std::uint64_t mapped_size = 0;     // Resident pages of mapped files, likewise.
 };
 [[nodiscard]] ProcessFigures process_figures();
 

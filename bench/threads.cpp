@@ -5,8 +5,7 @@
 #include <atomic>
 
 #include "bench/crew.hpp"
-#include "bench/lap_timer.hpp"
-#include "bench/workload.hpp"
+#include "bench/session.hpp"
 
 namespace varve::bench {
 namespace {
@@ -21,16 +20,6 @@ constexpr bool mix_writes(std::uint64_t operation) {
 }
 constexpr std::uint64_t mix_write_rank(std::uint64_t operation) {
   return operation / kMixCount * kMixWriteCount + operation % kMixCount / 3;
-}
-
-Latencies summary(const LatencyHistogram& times, double seconds) {
-  return {.count = times.count(),
-          .seconds = seconds,
-          .p50_ns = times.quantile(0.5),
-          .p99_ns = times.quantile(0.99),
-          .p999_ns = times.quantile(0.999),
-          .p9999_ns = times.quantile(0.9999),
-          .longest_ns = times.longest()};
 }
 
 }  // namespace
@@ -84,8 +73,8 @@ Measurement Session::measure_threads(std::uint64_t read_count, std::uint64_t wri
     writes.add(worker.writes);
     wrong_count += worker.wrong_count;
   }
-  result.reads = summary(reads, result.wall_seconds);
-  result.writes = summary(writes, result.wall_seconds);
+  if (reads.count() > 0) result.latencies["get"] = summary(reads, result.wall_seconds);
+  if (writes.count() > 0) result.latencies["put"] = summary(writes, result.wall_seconds);
   expect(wrong_count, "gets by threads");
   warm_ = false;
   return result;
@@ -143,6 +132,11 @@ Measurement Session::concurrent_mix() {
 
 Measurement Session::concurrent_writes() {
   require_loaded();
+  return write_all([this](std::uint64_t i) { return changed_at(i); });
+}
+
+// A put of each number that number_at(0) to number_at(entry_count - 1) give; none comes twice.
+Measurement Session::write_all(const std::function<std::uint64_t(std::uint64_t)>& number_at) {
   std::vector<Worker> workers = make_workers(plan_.thread_count);
   const std::uint64_t count = settings_.entry_count;
   OperationQueue queue(count, kSliceCount);
@@ -151,7 +145,7 @@ Measurement Session::concurrent_writes() {
     LapTimer timer;
     for (auto slice = queue.take(); !slice.empty() && !crew.failed(); slice = queue.take()) {
       for (std::uint64_t i = slice.begin; i < slice.end; ++i) {
-        write_one(worker, changed_at(i), false);
+        write_one(worker, number_at(i), false);
         worker.writes.add(timer.lap());
       }
     }
@@ -188,8 +182,8 @@ Measurement Session::read_while_writing() {
   Measurement result = measure_threads(0, 0, workers, [&] { crew.run(); });
   // Only now is it known how much was done. Without a size beforehand nobody has waited for the
   // background work, which the rates of two threads side by side should not contain.
-  result.operation_count = result.reads.count + result.writes.count;
-  result.user_size = result.writes.count * entry_size();
+  result.operation_count = result.latencies.at("get").count + result.latencies.at("put").count;
+  result.user_size = result.latencies.at("put").count * entry_size();
   workers.clear();
   verify_versions();
   return result;
@@ -212,7 +206,8 @@ Measurement Session::synced_puts_by_threads() {
     }
   });
   Measurement result = measure_threads(0, count, workers, [&] { crew.run(); });
-  result.writes.seconds = result.foreground_seconds;  // What is durable needs no further work.
+  result.latencies.at("put").seconds =
+      result.foreground_seconds;  // What is durable needs no further work.
   workers.clear();
   engine_->end_synced();
   verify_versions();
@@ -221,7 +216,7 @@ Measurement Session::synced_puts_by_threads() {
 
 void Session::verify_versions() {
   if (!engine_->is_real()) return;
-  expect(count_entries() != settings_.entry_count, "entry count after writes by threads");
+  expect_count(count_entries(), settings_.entry_count, "the scan after writes by threads");
   Random random(settings_.seed + 6);
   std::uint64_t wrong_count = 0;
   for (std::uint64_t i = 0; i < kVerifyCount; ++i) {

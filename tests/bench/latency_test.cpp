@@ -3,9 +3,13 @@
 
 #include <vector>
 
+#include "bench/measurement.hpp"
 #include "tests/support/catch.hpp"
 
+using varve::bench::kQuantiles;
+using varve::bench::Latencies;
 using varve::bench::LatencyHistogram;
+using varve::bench::summary;
 
 TEST_CASE("every time lies in a bucket that is at most a sixty-fourth wider than the time",
           "[bench][latency]") {
@@ -35,6 +39,21 @@ TEST_CASE("a quantile is the time that so many did not exceed", "[bench][latency
   CHECK(low.quantile(0.5) == 100);
   CHECK(low.quantile(0.51) == 1'000'000);  // Not beyond the longest, though its bucket ends there.
   CHECK(low.longest() == 1'000'000);
+}
+
+TEST_CASE("a summary has the time of each quantile and the longest", "[bench][latency]") {
+  LatencyHistogram times;
+  for (std::uint64_t ns = 1; ns <= 100'000; ++ns) times.add(ns);
+  const Latencies latencies = summary(times, 2);
+  CHECK(latencies.count == 100'000);
+  CHECK(latencies.seconds == 2);
+  CHECK(latencies.longest_ns == 100'000);
+  for (std::size_t i = 0; i < kQuantiles.size(); ++i) {
+    CAPTURE(kQuantiles[i]);
+    const double exact = kQuantiles[i] * 100'000;
+    CHECK(static_cast<double>(latencies.quantiles_ns[i]) >= exact);
+    CHECK(static_cast<double>(latencies.quantiles_ns[i]) <= exact * (1 + 1.0 / 64));
+  }
 }
 
 TEST_CASE("without times all figures are zero, and too long a time is cut", "[bench][latency]") {
