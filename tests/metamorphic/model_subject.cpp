@@ -194,7 +194,8 @@ std::string ModelSubject::open_cursor(const Operation& operation) {
   }
   Entries entries = model->scan(scan_options(operation));
   const bool limited = entries.size() == operation.numbers[1];
-  cursor = HeldCursor{std::move(entries), 0, limited ? ScanEnd::Limit : ScanEnd::End};
+  cursor =
+      HeldCursor{.entries = std::move(entries), .end = limited ? ScanEnd::Limit : ScanEnd::End};
   return "ok";
 }
 
@@ -205,8 +206,9 @@ std::string ModelSubject::step_cursor(std::size_t slot, std::uint64_t count) {
   const auto begin = cursor->entries.begin() + static_cast<std::ptrdiff_t>(cursor->position);
   const std::size_t given = std::min<std::uint64_t>(left, count);
   cursor->position += given;
+  cursor->ended = cursor->ended || given < count;  // It ends by the step that finds nothing.
   return answer(Entries(begin, begin + static_cast<std::ptrdiff_t>(given)),
-                given < count ? cursor->end : ScanEnd::None);
+                cursor->ended ? cursor->end : ScanEnd::None);
 }
 
 std::string ModelSubject::apply_other(const Operation& operation) {

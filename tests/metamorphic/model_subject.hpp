@@ -25,7 +25,8 @@ class ModelSubject final : public Subject {
   struct HeldCursor {
     Entries entries;
     std::size_t position = 0;
-    ScanEnd end = ScanEnd::End;
+    ScanEnd end = ScanEnd::End;  // What it ends by,
+    bool ended = false;          // once it does.
   };
 
   [[nodiscard]] std::optional<std::string> apply_write(const Operation& operation);
