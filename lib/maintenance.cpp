@@ -98,7 +98,10 @@ bool merge_if_due(Core& core, const SegmentPtr& segment, const JobControl& contr
   } else {
     plan = segment::plan_merge(view, core.compaction_ratio(*segment), core.options.tuning);
   }
-  if (plan.kind == segment::MergeKind::None) return false;
+  if (plan.kind == segment::MergeKind::None) {
+    core.job_failures.clear(segment->id());  // There is nothing to be tried again.
+    return false;
+  }
   const Claim claim(core, {segment});
   if (plan.kind == segment::MergeKind::Main) {
     merge_main(core, segment, control);
