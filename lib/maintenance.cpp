@@ -229,17 +229,20 @@ bool maintain_once(Core& core, const JobControl& control) {
 }
 
 void flush_all(Core& core, const JobControl& control) {
-  std::vector<SegmentPtr> chosen;
-  const auto manifest = core.manifest();
-  const auto& records = manifest->segments;
-  for (std::size_t i = 0; i < core.routes().size(); ++i) {
-    const SegmentPtr& segment = core.routes().at(i);
-    if (oldest_unflushed(*Core::view_of(*segment), records[i].flushed_sequence) !=
-        segment::kSequenceMax) {
-      chosen.push_back(segment);
+  core.do_job([&] {
+    // Chosen anew by each attempt: the one before may have split some.
+    std::vector<SegmentPtr> chosen;
+    const auto manifest = core.manifest();
+    const auto& records = manifest->segments;
+    for (std::size_t i = 0; i < core.routes().size(); ++i) {
+      const SegmentPtr& segment = core.routes().at(i);
+      if (oldest_unflushed(*Core::view_of(*segment), records[i].flushed_sequence) !=
+          segment::kSequenceMax) {
+        chosen.push_back(segment);
+      }
     }
-  }
-  if (!chosen.empty()) core.do_job([&] { flush_segments(core, chosen, control); });
+    if (!chosen.empty()) flush_segments(core, chosen, control);
+  });
 }
 
 }  // namespace varve::internal
