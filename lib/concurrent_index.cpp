@@ -201,9 +201,12 @@ class ConcurrentIndex final : public Index {
   bool get_now(std::string_view key, std::uint64_t hash, std::string& value, std::uint64_t random);
   template <typename Work>
   void job(const Work& work) {
-    {
+    try {
       const auto jobs = core_.lock_jobs();
       work();
+    } catch (...) {
+      background_->wake();  // What failed may be for it to try again.
+      throw;
     }
     background_->job_done();
   }

@@ -161,9 +161,14 @@ void ConcurrentWriter::write_one(OperationKind kind, std::string_view key, std::
 // Waits, without any lock, until trying again makes sense.
 void ConcurrentWriter::overcome(Obstacle obstacle, const Request& request,
                                 std::size_t payload_size) {
-  // Who has a deadline does not wait for jobs.
+  // Whoever has a deadline does not wait for jobs.
   if (obstacle == Obstacle::Log) {
-    core_.ready_log(payload_size, request.erases && !request.deadline);
+    try {
+      core_.ready_log(payload_size, request.erases && !request.deadline);
+    } catch (const Error&) {
+      background_.wake();  // It looks for room from now on.
+      throw;
+    }
   }
   if (obstacle == Obstacle::Scan) {
     std::unique_lock lock(scan_mutex_);

@@ -160,7 +160,8 @@ class Core {
 
   // Of the room on the medium. Requires: no lock of Concurrency but jobs.
   //
-  // Does a job. One that finds no room is tried once more without the spare log files.
+  // Does a job. One that finds no room is tried once more without the spare log files: it must look
+  // for its segments itself, as the first attempt may have replaced some.
   void do_job(const std::function<void()>& job);
   // Does `work`; once more without what is kept back for jobs when there is no room otherwise.
   void with_reserve(const std::function<void()>& work);

@@ -98,7 +98,10 @@ bool merge_if_due(Core& core, const SegmentPtr& segment, const JobControl& contr
   } else {
     plan = segment::plan_merge(view, core.compaction_ratio(*segment), core.options.tuning);
   }
-  if (plan.kind == segment::MergeKind::None) return false;
+  if (plan.kind == segment::MergeKind::None) {
+    core.job_failures.clear(segment->id());  // There is nothing to be tried again.
+    return false;
+  }
   const Claim claim(core, {segment});
   if (plan.kind == segment::MergeKind::Main) {
     merge_main(core, segment, control);
@@ -238,17 +241,20 @@ bool maintain_once(Core& core, const JobControl& control) {
 }
 
 void flush_all(Core& core, const JobControl& control) {
-  std::vector<SegmentPtr> chosen;
-  const auto manifest = core.manifest();
-  const auto& records = manifest->segments;
-  for (std::size_t i = 0; i < core.routes().size(); ++i) {
-    const SegmentPtr& segment = core.routes().at(i);
-    if (oldest_unflushed(*Core::view_of(*segment), records[i].flushed_sequence) !=
-        segment::kSequenceMax) {
-      chosen.push_back(segment);
+  core.do_job([&] {
+    // Chosen anew by each attempt: the one before may have split some.
+    std::vector<SegmentPtr> chosen;
+    const auto manifest = core.manifest();
+    const auto& records = manifest->segments;
+    for (std::size_t i = 0; i < core.routes().size(); ++i) {
+      const SegmentPtr& segment = core.routes().at(i);
+      if (oldest_unflushed(*Core::view_of(*segment), records[i].flushed_sequence) !=
+          segment::kSequenceMax) {
+        chosen.push_back(segment);
+      }
     }
-  }
-  if (!chosen.empty()) core.do_job([&] { flush_segments(core, chosen, control); });
+    if (!chosen.empty()) flush_segments(core, chosen, control);
+  });
 }
 
 }  // namespace varve::internal

@@ -51,7 +51,7 @@ std::string key_of(int number) {
 
 // An index on a small medium, with what it should hold.
 struct SmallDisk {
-  explicit SmallDisk(const Options& chosen, std::uint64_t capacity = 6 * kMiB) : options(chosen) {
+  explicit SmallDisk(const Options& chosen, std::uint64_t capacity = 8 * kMiB) : options(chosen) {
     disk->set_capacity(capacity);
     open();
   }
@@ -63,7 +63,7 @@ struct SmallDisk {
   // Scattered keys, so that every segment grows.
   void fill() {
     const auto endless = [this] {
-      for (;; ++next) put(next * 7919, std::string(200, static_cast<char>('a' + next % 26)));
+      for (;; ++next) put(next * 7919, std::string(400, static_cast<char>('a' + next % 26)));
     };
     REQUIRE(error_of(endless) == ErrorCode::NoSpace);
   }
@@ -106,7 +106,7 @@ void erase_most(SmallDisk& on, bool by_range) {
     if (i % 5 == 0) continue;
     on.index.erase(all[i].first);
     on.model.erase(all[i].first);
-    if (i % 2500 == 2499) on.index.compact();  // Before what is kept back is used up.
+    if (i % 1000 == 999) on.index.compact();  // Before what is kept back is used up.
   }
 }
 
