@@ -20,6 +20,7 @@
 #include <sstream>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 #include "stress/failure.hpp"
 
@@ -28,24 +29,46 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// In the child: nothing here may allocate badly, but it has one thread, so that all may.
-[[noreturn]] void run_program(const ChildOptions& options, pid_t parent, int output) {
+// The two ends of a pipe; an exec closes both.
+struct Pipe {
+  Pipe() {
+    std::array<int, 2> ends{};
+    if (::pipe2(ends.data(), O_CLOEXEC) != 0) throw_errno("pipe");
+    read_end = ends[0];
+    write_end = ends[1];
+  }
+  Pipe(const Pipe&) = delete;
+  Pipe& operator=(const Pipe&) = delete;
+  ~Pipe() {
+    if (read_end >= 0) ::close(read_end);
+    close_write_end();
+  }
+  void close_write_end() noexcept {
+    if (write_end >= 0) ::close(std::exchange(write_end, -1));
+  }
+  int read_end = -1, write_end = -1;
+};
+
+// In the child, which has one thread, as its parent has. `refusal` gets errno if it cannot run.
+[[noreturn]] void run_program(const ChildOptions& options, pid_t parent, int output, int refusal) {
   ::setpgid(0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (::getppid() != parent) ::_exit(kCannotRun);  // It died before we asked.
-  if (output >= 0 && ::dup2(output, STDOUT_FILENO) < 0) ::_exit(kCannotRun);
-  for (const int number : {SIGINT, SIGTERM, SIGPIPE}) ::signal(number, SIG_DFL);
-  for (const auto& [name, value] : options.environment) {
-    ::setenv(name.c_str(), value.c_str(), 1);
+  const bool orphaned = ::getppid() != parent;  // It died before we asked.
+  if (!orphaned && (output < 0 || ::dup2(output, STDOUT_FILENO) >= 0)) {
+    for (const int number : {SIGINT, SIGTERM, SIGPIPE}) ::signal(number, SIG_DFL);
+    for (const auto& [name, value] : options.environment) {
+      ::setenv(name.c_str(), value.c_str(), 1);
+    }
+    std::vector<char*> arguments;
+    for (const std::string& argument : options.arguments) {
+      arguments.push_back(const_cast<char*>(argument.c_str()));
+    }
+    arguments.push_back(nullptr);
+    ::execvp(arguments[0], arguments.data());
   }
-  std::vector<char*> arguments;
-  for (const std::string& argument : options.arguments) {
-    arguments.push_back(const_cast<char*>(argument.c_str()));
-  }
-  arguments.push_back(nullptr);
-  ::execvp(arguments[0], arguments.data());
-  std::fprintf(stderr, "varve-stress: %s: %s\n", arguments[0], std::strerror(errno));
-  ::_exit(kCannotRun);
+  const int error = errno;
+  const ssize_t told = ::write(refusal, &error, sizeof error);
+  ::_exit(told == sizeof error ? 127 : 126);
 }
 
 constexpr auto kGroupTimeMax = std::chrono::seconds(60);
@@ -96,20 +119,30 @@ void await_group(pid_t group, std::string_view states, const char* what) {
 }  // namespace
 
 Child::Child(const ChildOptions& options) {
-  std::array<int, 2> ends = {-1, -1};
-  if (options.read_output && ::pipe2(ends.data(), O_CLOEXEC) != 0) throw_errno("pipe");
+  Pipe refusal, output;
   const pid_t parent = ::getpid();
   pid_ = ::fork();
-  if (pid_ == 0) run_program(options, parent, ends[1]);
-  if (ends[1] >= 0) ::close(ends[1]);
-  output_fd_ = ends[0];
-  if (pid_ < 0) {
-    if (output_fd_ >= 0) ::close(output_fd_);
-    throw_errno("fork");
+  if (pid_ == 0) {
+    run_program(options, parent, options.read_output ? output.write_end : -1, refusal.write_end);
   }
+  if (pid_ < 0) throw_errno("fork");
   // Both sides do it, so that neither can come too late.
   ::setpgid(pid_, pid_);
-  if (output_fd_ >= 0) ::fcntl(output_fd_, F_SETFL, O_NONBLOCK);
+  refusal.close_write_end();
+  int error = 0;
+  ssize_t got = 0;
+  do {
+    got = ::read(refusal.read_end, &error, sizeof error);
+  } while (got < 0 && errno == EINTR);
+  if (got != 0) {  // Nothing comes when the program runs.
+    end();
+    errno = error;
+    throw_errno(options.arguments[0].c_str());
+  }
+  if (options.read_output) {
+    output_fd_ = std::exchange(output.read_end, -1);
+    ::fcntl(output_fd_, F_SETFL, O_NONBLOCK);
+  }
 }
 
 Child::~Child() {

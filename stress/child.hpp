@@ -17,15 +17,12 @@ struct ChildOptions {
   bool read_output = false;  // Its standard output comes to output_fd(); else it is ours.
 };
 
-// The exit status of a child whose program could not be started; a shell says it so too.
-inline constexpr int kCannotRun = 127;
-
 // A program in a process group of its own, so that what it starts is stopped and killed with it and
 // our terminal's interrupts are not for it. It dies with us.
-// Errors: Obstacle.
+// Errors: Obstacle, also when there is no such program.
 class Child {
  public:
-  explicit Child(const ChildOptions& options);
+  explicit Child(const ChildOptions& options);  // The program runs when this returns.
   Child(const Child&) = delete;
   Child& operator=(const Child&) = delete;
   ~Child();  // Kills what is left.
