@@ -2,8 +2,10 @@
 #include "lib/catalog.hpp"
 
 #include <exception>
+#include <new>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include "directory/mutant.hpp"
 #include "varve/error.hpp"
@@ -31,10 +33,11 @@ bool Catalog::is_on_disk(const std::string& bytes) const noexcept {
 void Catalog::replace(const directory::Ownership& ownership,
                       const std::function<void(Manifest&)>& edit) {
   failure_.rethrow_if_failed();
-  Manifest next = *manifest();
-  edit(next);
-  ++next.edit;
-  const std::string bytes = encode_manifest(next);
+  // All memory is taken before the disk is touched: what is there then is also what is here.
+  auto replacement = std::make_shared<Manifest>(*manifest());
+  edit(*replacement);
+  ++replacement->edit;
+  const std::string bytes = encode_manifest(*replacement);
   try {
     if (!VARVE_MUTANT("manifest.owner_not_verified")) ownership.verify();
     directory_.replace(kManifestName, bytes);
@@ -46,11 +49,14 @@ void Catalog::replace(const directory::Ownership& ownership,
       failure_.record(std::current_exception());
     }
     throw;
+  } catch (const std::bad_alloc&) {  // Within the steps of the replacement.
+    if (is_on_disk(bytes)) failure_.record(std::current_exception());
+    throw;
   }
   bytes_written_.fetch_add(bytes.size(), std::memory_order_relaxed);
-  auto replacement = std::make_shared<const Manifest>(std::move(next));
+  std::shared_ptr<const Manifest> present = std::move(replacement);
   const std::lock_guard lock(mutex_);
-  manifest_.swap(replacement);
+  manifest_.swap(present);
 }
 
 }  // namespace varve::internal

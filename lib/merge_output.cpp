@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <exception>
+#include <new>
+#include <utility>
 
 #include "directory/check.hpp"
 #include "directory/mutant.hpp"
@@ -68,8 +70,45 @@ std::optional<segment::RunSummary> write_run(Core& core, directory::Sink& sink, 
   return summary;
 }
 
+namespace {
+
+bool names_file(const Manifest& manifest, const std::string& name) {
+  return std::any_of(
+      manifest.segments.begin(), manifest.segments.end(), [&](const SegmentRecord& segment) {
+        return (segment.main && run_file_name(*segment.main) == name) ||
+               std::any_of(segment.slices.begin(), segment.slices.end(),
+                           [&](const RunRecord& slice) { return run_file_name(slice) == name; });
+      });
+}
+
+}  // namespace
+
+// A job can fail after its commit, in what follows it there. Then its files are the index's.
+bool PendingFiles::are_committed() const noexcept {
+  try {
+    const auto manifest = core_.manifest();
+    return std::any_of(names_.begin(), names_.end(),
+                       [&](const std::string& name) { return names_file(*manifest, name); });
+  } catch (const std::exception&) {
+    return true;  // Nobody knows.
+  }
+}
+
 PendingFiles::~PendingFiles() {
   if (names_.empty() || core_.failure.failed()) return;
+  if (are_committed()) {
+    // The manifest is ahead of the views: what is built on these would contradict it.
+    std::exception_ptr failure = std::make_exception_ptr(std::bad_alloc());
+    try {
+      throw Error(ErrorCode::ReadOnly,
+                  "a maintenance job failed after its commit: the index is read-only until it is "
+                  "opened again");
+    } catch (const std::exception&) {  // That Error, or there was no memory for it.
+      failure = std::current_exception();
+    }
+    core_.failure.record(std::move(failure));
+    return;
+  }
   for (const RunRecord& record : opened_) core_.run_store.abandon(record);
   for (const std::string& name : names_) {
     try {

@@ -49,6 +49,7 @@ class PendingFiles {
   }
 
  private:
+  [[nodiscard]] bool are_committed() const noexcept;
   Core& core_;
   std::vector<std::string> names_;
   std::vector<RunRecord> opened_;

@@ -274,7 +274,6 @@ void remove_strays(Core& core) {
     for (const RunRecord& slice : segment.slices) live.insert(run_file_name(slice));
   }
   std::vector<std::string> strays;
-  bool lasting = false;
   for (const directory::FileInfo& file : core.directory->list()) {
     const auto name = parse_file_name(file.name);
     if (!name || live.contains(file.name)) continue;
@@ -285,12 +284,16 @@ void remove_strays(Core& core) {
     const bool removable = file.kind == directory::FileKind::Regular ||
                            (file.kind == directory::FileKind::Symlink && temporary);
     if (!removable) continue;
-    strays.push_back(file.name);
-    lasting = lasting || !temporary;
+    if (temporary) {
+      core.directory->remove(file.name);
+    } else {
+      strays.push_back(file.name);
+    }
   }
+  if (strays.empty()) return;
   // The process that died may not have synced the manifest's name. The one before it, which power
   // loss could then bring back, may name these files: not one goes before this manifest lasts.
-  if (lasting) core.catalog.replace(*core.ownership, [](Manifest&) {});
+  core.catalog.replace(*core.ownership, [](Manifest&) {});
   for (const std::string& name : strays) core.directory->remove(name);
 }
 
