@@ -155,7 +155,7 @@ extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t s
   const std::uint8_t place = size > 0 ? data[0] : 0;
   const std::uint64_t offset = varve::fuzz::run_offset(place);
   if (seed % 64 == 0) image.clear();
-  varve::fuzz::mutate_run(image, offset, seed / 64, [&](std::string& part) {
+  varve::fuzz::mutate_run(image, {.offset = offset}, seed / 64, [&](std::string& part) {
     const std::size_t used = part.size();
     part.resize(used + 64);
     part.resize(LLVMFuzzerMutate(reinterpret_cast<std::uint8_t*>(part.data()), used, part.size()));

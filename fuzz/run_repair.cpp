@@ -29,10 +29,12 @@ class StringSink final : public directory::Sink {
   std::string bytes;
 };
 
+}  // namespace
+
 // Runs of one and of several blocks, with versions, tombstones and a value beyond 64 KiB.
-std::string fresh_run(std::uint64_t offset, std::uint32_t choice) {
-  StringSink sink(offset);
-  RunWriter writer(sink, {.seed = kRunSeed,
+std::string fresh_run(RunPlace place, std::uint32_t choice) {
+  StringSink sink(place.offset);
+  RunWriter writer(sink, {.seed = place.seed,
                           .block_size = choice % 2 == 0 ? std::size_t{256} : std::size_t{4096},
                           .filter_bits_per_key = choice % 3 == 0 ? 0.0 : 12.0});
   const std::uint32_t key_count = 1 + choice % 24;
@@ -46,8 +48,10 @@ std::string fresh_run(std::uint64_t offset, std::uint32_t choice) {
     writer.add({.key = key, .value = std::string(value_size, 'v'), .sequence = i % 3});
   }
   static_cast<void>(writer.finish());
-  return sink.bytes.substr(offset);
+  return sink.bytes.substr(place.offset);
 }
+
+namespace {
 
 struct Parts {
   std::string blocks, separators, filter, footer;
@@ -115,25 +119,26 @@ std::uint64_t repair_separators(Parts& parts, std::uint64_t block_count,
 }
 
 void repair_blocks(std::string& blocks, const std::vector<SeparatorRecord>& records,
-                   std::uint64_t offset) {
+                   RunPlace place) {
   std::size_t at = 0;
   for (const SeparatorRecord& record : records) {
     const std::size_t size = record.units * kBlockUnit;
     store_le(blocks.data() + at + 8, static_cast<std::uint32_t>(record.units));
-    store_le(blocks.data() + at, block_checksum(std::string_view(blocks).substr(at, size),
-                                                directory::part_seed(kRunSeed, offset + at)));
+    store_le(blocks.data() + at,
+             block_checksum(std::string_view(blocks).substr(at, size),
+                            directory::part_seed(place.seed, place.offset + at)));
     at += size;
   }
 }
 
-void store_checksum(std::string& image, std::uint64_t offset) {
+void store_checksum(std::string& image, RunPlace place) {
   const std::uint64_t at = image.size() - kRunFooterSize;
   char* const footer = image.data() + at;
   store_le(footer + 120,
-           directory::hash64({footer, 120}, directory::part_seed(kRunSeed, offset + at)));
+           directory::hash64({footer, 120}, directory::part_seed(place.seed, place.offset + at)));
 }
 
-std::string join(Parts& parts, std::uint64_t offset) {
+std::string join(Parts& parts, RunPlace place) {
   const std::uint64_t separators = parts.blocks.size();
   const std::uint64_t filter = separators + parts.separators.size();
   const std::uint64_t footer = filter + parts.filter.size();
@@ -141,23 +146,23 @@ std::string join(Parts& parts, std::uint64_t offset) {
   store_le(to + 16, std::uint64_t{footer + kRunFooterSize});
   store_le(to + 72, separators);
   store_le(to + 80, filter);
-  const auto checksum = [offset](std::string_view bytes, std::uint64_t at) {
-    return directory::hash64(bytes, directory::part_seed(kRunSeed, offset + at));
+  const auto checksum = [place](std::string_view bytes, std::uint64_t at) {
+    return directory::hash64(bytes, directory::part_seed(place.seed, place.offset + at));
   };
   store_le(to + 96, checksum(parts.separators, separators));
   store_le(to + 104, checksum(parts.filter, filter));
   std::string image = parts.blocks + parts.separators + parts.filter + parts.footer;
-  store_checksum(image, offset);
+  store_checksum(image, place);
   return image;
 }
 
 }  // namespace
 
-void mutate_run(std::string& image, std::uint64_t offset, std::uint32_t choice,
+void mutate_run(std::string& image, RunPlace place, std::uint32_t choice,
                 const std::function<void(std::string&)>& mutate) {
   Parts parts;
   if (!split(image, parts)) {
-    image = fresh_run(offset, choice);
+    image = fresh_run(place, choice);
     return;
   }
   std::string* const targets[] = {&parts.blocks,     &parts.blocks, &parts.blocks,
@@ -177,16 +182,16 @@ void mutate_run(std::string& image, std::uint64_t offset, std::uint32_t choice,
       store_le(parts.footer.data() + 24, std::uint64_t{records.size()});
       store_le(parts.footer.data() + 32, entry_count);
     }
-    repair_blocks(parts.blocks, records, offset);
+    repair_blocks(parts.blocks, records, place);
   }
-  image = join(parts, offset);
+  image = join(parts, place);
   if (&target == &parts.footer && choice % 2 == 0) {
     // Sizes and offsets as well: only the footer's own checksum is right.
     std::string fields = image.substr(image.size() - kRunFooterSize + 16, 96);
     mutate(fields);
     fields.resize(96);
     image.replace(image.size() - kRunFooterSize + 16, fields.size(), fields);
-    store_checksum(image, offset);
+    store_checksum(image, place);
   }
 }
 

@@ -94,7 +94,8 @@ RunFooter parse_footer(std::string_view bytes, const RunLocation& location,
   if (format > kRunFormat) {
     throw Error(ErrorCode::Unsupported,
                 file_name + ", run at byte " + std::to_string(location.offset) + ": format " +
-                    std::to_string(kRunFormat) + " expected, " + std::to_string(format) + " found",
+                    std::to_string(kRunFormat) + " or older expected, " + std::to_string(format) +
+                    " found: written by a newer version",
                 file_name);
   }
   report.check_equal(offset, "format of a run", kRunFormat, format);

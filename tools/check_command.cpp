@@ -72,7 +72,7 @@ int check_command(const Arguments& arguments, std::istream&, std::ostream& out, 
   const CheckReport report = check(line.directory(), options);
   progress.clear();
   Output(out).finish_with(
-      line.json() ? report_json(report, deep, progress.elapsed()).dump() + "\n"
+      line.json() ? json_line(report_json(report, deep, progress.elapsed()))
                   : report_text(report, line.directory().string(), deep, progress.elapsed()));
   return report.sound() ? kExitOk : kExitDamage;
 }

@@ -127,7 +127,7 @@ int run(const Arguments& arguments, std::istream& in, std::ostream& out,
     } catch (const std::exception& error) {
       message = error.what();
     }
-    err << "varve: " << message << '\n';
+    err << "varve: " << printable(message) << '\n';
     err.flush();
     return status;
   } catch (...) {

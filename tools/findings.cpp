@@ -84,6 +84,11 @@ std::string verdict_text(const std::vector<CheckFinding>& findings) {
                      counted(warnings, "warning"), counted(notes, "note"));
 }
 
+std::string json_line(const nlohmann::ordered_json& json) {
+  // ASCII only, because the library escapes U+007F to U+009F in no other way.
+  return json.dump(-1, ' ', true, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
 void set_json_bytes(nlohmann::ordered_json& object, const std::string& name,
                     const std::string& bytes) {
   if (is_utf8(bytes)) {

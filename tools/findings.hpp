@@ -17,6 +17,8 @@ namespace varve::tools {
 // "DAMAGED  2 errors, 1 warning, 0 notes" or "sound  ...".
 [[nodiscard]] std::string verdict_text(const std::vector<CheckFinding>& findings);
 
+// One line of JSON, without control characters.
+[[nodiscard]] std::string json_line(const nlohmann::ordered_json& json);
 // Bytes as a JSON member that is text or, with "_hex" after its name, hexadecimal.
 void set_json_bytes(nlohmann::ordered_json& object, const std::string& name,
                     const std::string& bytes);

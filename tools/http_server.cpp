@@ -17,6 +17,8 @@
 #include <utility>
 #include <vector>
 
+#include "tools/http_request.hpp"
+
 namespace varve::tools {
 
 namespace {
@@ -60,31 +62,6 @@ std::string_view reason_of(int status) noexcept {
 
 HttpResponse error_response(int status) {
   return {.status = status, .body = fmt::format("{} {}\n", status, reason_of(status))};
-}
-
-// Where the headers end; npos: not yet. Lines may end in LF alone, as people type them.
-std::size_t end_of_head(std::string_view text) noexcept {
-  const std::size_t crlf = text.find("\n\r\n"), lf = text.find("\n\n");
-  return std::min(crlf, lf);
-}
-
-struct RequestLine {
-  std::string_view method, target, version;
-};
-
-RequestLine parse_request_line(std::string_view head) noexcept {
-  std::string_view line = head.substr(0, head.find('\n'));
-  if (line.ends_with('\r')) line.remove_suffix(1);
-  const std::size_t first = line.find(' '), last = line.rfind(' ');
-  if (first == std::string_view::npos || first == last) return {};
-  return {.method = line.substr(0, first),
-          .target = line.substr(first + 1, last - first - 1),
-          .version = line.substr(last + 1)};
-}
-
-bool is_target(std::string_view target) noexcept {
-  return target.starts_with('/') &&
-         std::all_of(target.begin(), target.end(), [](char c) { return c > ' ' && c < '\x7f'; });
 }
 
 }  // namespace
@@ -200,7 +177,7 @@ void HttpServer::read(Connection& connection, const HttpHandler& handler) {
     return;
   }
   connection.in.append(buffer, static_cast<std::size_t>(size));
-  const std::size_t end = end_of_head(connection.in);
+  const std::size_t end = end_of_http_head(connection.in);
   if (end != std::string::npos && end < limits_.request_size_max) {
     bool with_body = true;
     const HttpResponse response =
@@ -215,13 +192,11 @@ void HttpServer::read(Connection& connection, const HttpHandler& handler) {
 
 HttpResponse HttpServer::respond(std::string_view head, const HttpHandler& handler,
                                  bool& with_body) const {
-  const RequestLine line = parse_request_line(head);
-  if (!line.version.starts_with("HTTP/") || !is_target(line.target)) return error_response(400);
-  if (!line.version.starts_with("HTTP/1.")) return error_response(505);
-  if (line.method != "GET" && line.method != "HEAD") return error_response(405);
-  with_body = line.method == "GET";
+  const HttpRequest request = parse_http_request(head);
+  with_body = !request.is_head;
+  if (request.status != 200) return error_response(request.status);
   try {
-    return handler(line.target.substr(0, line.target.find_first_of("?#")));
+    return handler(request.path);
   } catch (const std::exception& error) {
     return {.status = 500, .body = std::string(error.what()) + "\n"};
   }

@@ -13,6 +13,7 @@
 #include "tools/command.hpp"
 #include "tools/command_line.hpp"
 #include "tools/entry_format.hpp"
+#include "tools/findings.hpp"
 #include "tools/output.hpp"
 #include "tools/progress.hpp"
 #include "tools/statistics_json.hpp"
@@ -202,7 +203,7 @@ int load_command(const Arguments& arguments, std::istream& in, std::ostream& out
                                       {"seconds", seconds},
                                       {"read_size", reader.bytes_read()}};
     summary["statistics"] = statistics_json(figures, false);
-    output.finish_with(summary.dump() + "\n");
+    output.finish_with(json_line(summary));
   } else {
     output.finish_with(fmt::format("acknowledged {}\n", loader.acknowledged()));
     err << fmt::format(

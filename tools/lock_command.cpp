@@ -6,6 +6,7 @@
 
 #include "tools/command.hpp"
 #include "tools/command_line.hpp"
+#include "tools/findings.hpp"
 #include "tools/lock_text.hpp"
 #include "tools/output.hpp"
 #include "tools/text.hpp"
@@ -41,7 +42,7 @@ int lock_command(const Arguments& arguments, std::istream&, std::ostream& out, s
   }
   line.parse({arguments.begin() + 1, arguments.end()});
   const LockStatus status = lock_status(line.directory());
-  if (line.json()) Output(out).finish_with(lock_status_json(status).dump() + "\n");
+  if (line.json()) Output(out).finish_with(json_line(lock_status_json(status)));
   if (status.state == LockState::NotInitialized) {
     err << "varve: " << line.directory().string() << ": there is no index\n";
     return kExitFailed;

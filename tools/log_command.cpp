@@ -96,7 +96,7 @@ nlohmann::ordered_json report_json(const LogReport& report) {
 int verify_log(CommandLine& line, std::ostream& out) {
   const LogReport report =
       check_log(line.directory(), {}, {.untrusted = line.untrusted(), .lock_wait = line.wait()});
-  Output(out).finish_with(line.json() ? report_json(report).dump() + "\n" : report_text(report));
+  Output(out).finish_with(line.json() ? json_line(report_json(report)) : report_text(report));
   return report.sound() ? kExitOk : kExitDamage;
 }
 

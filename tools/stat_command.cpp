@@ -6,6 +6,7 @@
 
 #include "tools/command.hpp"
 #include "tools/command_line.hpp"
+#include "tools/findings.hpp"
 #include "tools/output.hpp"
 #include "tools/progress.hpp"
 #include "tools/run_figures.hpp"
@@ -115,8 +116,7 @@ void show_files(const CommandLine& line, std::ostream& out) {
   }
   nlohmann::ordered_json json = {{"schema", 1}};
   json.update(file_statistics_json(figures));
-  Output(out).finish_with(
-      json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+  Output(out).finish_with(json_line(json));
 }
 
 void show_index(const CommandLine& line, bool with_segments, std::ostream& out) {
@@ -125,8 +125,7 @@ void show_index(const CommandLine& line, bool with_segments, std::ostream& out) 
   if (line.json()) {
     nlohmann::ordered_json json = {{"schema", 1}};
     json.update(statistics_json(figures, with_segments));
-    Output(out).finish_with(
-        json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+    Output(out).finish_with(json_line(json));
     return;
   }
   std::string text = summary_text(figures, index.options(), index.path().string());
@@ -208,7 +207,7 @@ int compact_command(const Arguments& arguments, std::istream&, std::ostream& out
         {"seconds", static_cast<double>(progress.elapsed().count()) / 1000},
         {"disk_size_before", disk_before}};
     json["statistics"] = statistics_json(figures, false);
-    Output(out).finish_with(json.dump() + "\n");
+    Output(out).finish_with(json_line(json));
   } else {
     Output(out).finish_with(fmt::format(
         "compacted: {} segments, {} written, {} -> {} on disk, {}\n", figures.runs.segment_count,

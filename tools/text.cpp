@@ -133,6 +133,17 @@ void append_escaped(std::string& to, std::string_view bytes) {
   }
 }
 
+std::string printable(std::string_view message) {
+  std::string text;
+  for (;;) {
+    const std::size_t backslash = message.find('\\');
+    append_escaped(text, message.substr(0, backslash));
+    if (backslash == std::string_view::npos) return text;
+    text.push_back('\\');
+    message.remove_prefix(backslash + 1);
+  }
+}
+
 std::string escaped(std::string_view bytes) {
   std::string text;
   append_escaped(text, bytes);
@@ -211,9 +222,13 @@ bool unhex(std::string_view text, std::string& to, std::size_t& error_offset) {
 
 void append_json_string(std::string& to, std::string_view text) {
   to.push_back('"');
-  for (const char c : text) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
     const auto byte = static_cast<unsigned char>(c);
-    if (byte >= 0x20 && byte != 0x7f && c != '"' && c != '\\') {
+    if (byte == 0xc2 && is_c1_control(text, i)) {
+      to.append("\\u00");
+      append_hex_byte(to, static_cast<unsigned char>(text[++i]));
+    } else if (byte >= 0x20 && byte != 0x7f && c != '"' && c != '\\') {
       to.push_back(c);
     } else if (c == '"' || c == '\\') {
       to.push_back('\\');

@@ -23,6 +23,9 @@ namespace varve::tools {
 // stays. unescape() gives back the same bytes.
 void append_escaped(std::string& to, std::string_view bytes);
 [[nodiscard]] std::string escaped(std::string_view bytes);
+// For messages that may quote what a file holds: as escaped(), but that backslashes stay, since
+// parts of the message may have been escaped before.
+[[nodiscard]] std::string printable(std::string_view message);
 // In quotes, `"` escaped too, cut after `size_max` bytes: for messages.
 [[nodiscard]] std::string in_quotes(std::string_view bytes, std::size_t size_max = 64);
 // False: `bytes` has an escape that is none; `error_offset` is where it begins. Appends to `to`.

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <optional>
 
+#include "tools/findings.hpp"
 #include "tools/lock_text.hpp"
 #include "tools/output.hpp"
 #include "tools/run_figures.hpp"
@@ -125,8 +126,7 @@ void watch(const std::filesystem::path& directory, const WatchOptions& options, 
     if (options.json) {
       nlohmann::ordered_json json = {{"schema", 1}, {"time", now_text()}};
       json.update(file_statistics_json(now));
-      output.write(json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) +
-                   "\n");
+      output.write(json_line(json));
     } else {
       if (i % kLinesPerHeader == 0) output.write(kHeader);
       output.write(watch_line(now, before, looked - looked_before));

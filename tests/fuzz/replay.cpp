@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -93,7 +94,10 @@ void run_mutant(Bytes bytes) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 2) return std::fprintf(stderr, "usage: %s DIRECTORY\n", argv[0]), 2;
+  if (argc != 2 && argc != 3) {
+    return std::fprintf(stderr, "usage: %s DIRECTORY [CHANGED-COPIES]\n", argv[0]), 2;
+  }
+  const std::size_t mutants = argc == 3 ? std::strtoul(argv[2], nullptr, 10) : kMutantsPerFile;
   std::vector<std::filesystem::path> files;
   for (const auto& entry : std::filesystem::directory_iterator(argv[1])) {
     files.push_back(entry.path());
@@ -108,7 +112,7 @@ int main(int argc, char** argv) {
     std::printf("%s\n", path.c_str());
     std::fflush(stdout);
     run(bytes.data(), bytes.size());
-    for (std::size_t i = 0; i < kMutantsPerFile; ++i) run_mutant(bytes);
+    for (std::size_t i = 0; i < mutants; ++i) run_mutant(bytes);
   }
   return 0;
 }

@@ -24,7 +24,7 @@ const std::map<std::string, std::vector<std::string>, std::less<>> kMayInclude =
     {"examples", {"varve"}},
     {"test_package", {"varve"}},
     {"bench", {"varve", "directory", "segment", "lib", "bench", "tests"}},
-    {"fuzz", {"varve", "directory", "segment", "lib", "fuzz", "tests"}},
+    {"fuzz", {"varve", "directory", "segment", "lib", "tools", "fuzz", "tests"}},
     {"tests",
      {"varve", "directory", "segment", "lib", "tools", "bench", "fuzz", "stress", "tests"}},
 };
