@@ -37,6 +37,10 @@ struct LevelDbLibrary {
   static std::string_view to_view(const Value& value) { return value; }
   static void reset(Value&) {}
   static ReadOptions read_options() { return {}; }
+  static Status put(WriteBatch& batch, const Slice& key, const Slice& value) {
+    batch.Put(key, value);
+    return Status::OK();
+  }
   static Status close(DB&) { return Status::OK(); }
 };
 

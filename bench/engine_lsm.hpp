@@ -8,6 +8,7 @@
 //   read_options()                         of scans
 //   get(DB&, const Slice&, Value&)         -> Status
 //   to_view(const Value&), reset(Value&)   reset: ends what a value keeps alive
+//   put(WriteBatch&, const Slice&, const Slice&)  -> Status
 //   close(DB&)                             -> Status; what can fail before the destruction
 #pragma once
 
@@ -65,9 +66,14 @@ class LsmEngine : public Engine {
   using Slice = typename Library::Slice;
 
   void open() override {
-    typename Library::DB* db = nullptr;
-    require<Library>(Library::DB::Open(options_, directory_.string(), &db));
-    db_.reset(db);
+    using DB = typename Library::DB;
+    if constexpr (requires { DB::Open(options_, std::string(), &db_); }) {
+      require<Library>(DB::Open(options_, directory_.string(), &db_));
+    } else {  // LevelDB, and older releases of RocksDB.
+      DB* db = nullptr;
+      require<Library>(DB::Open(options_, directory_.string(), &db));
+      db_.reset(db);
+    }
     own_ = std::make_unique<LsmClient<Library>>(*db_);
   }
   void close() override {
@@ -93,7 +99,8 @@ class LsmEngine : public Engine {
     batch_.Clear();
   }
   void batch_put(std::string_view key, std::string_view value) override {
-    batch_.Put(Slice(key.data(), key.size()), Slice(value.data(), value.size()));
+    require<Library>(
+        Library::put(batch_, Slice(key.data(), key.size()), Slice(value.data(), value.size())));
   }
   void commit_batch() override { require<Library>(db_->Write({}, &batch_)); }
 

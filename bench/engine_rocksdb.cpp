@@ -48,6 +48,9 @@ struct RocksDbLibrary {
   }
   static std::string_view to_view(const Value& value) { return {value.data(), value.size()}; }
   static void reset(Value& value) { value.Reset(); }
+  static Status put(WriteBatch& batch, const Slice& key, const Slice& value) {
+    return batch.Put(key, value);
+  }
   static Status close(DB& db) { return db.Close(); }
 };
 
