@@ -144,8 +144,7 @@ TEST_CASE("nor does a message about its damage", "[tools][security]") {
   for (const std::string prefix : {"main-", "delta-", "log-", "MANIFEST"}) {
     const fs::path file = index.files(prefix).front();
     const std::string sound = varve::test::read_file(file);
-    for (const std::size_t at : {std::size_t{0}, std::size_t{30}, sound.size() / 2,
-                                 sound.size() - 100, sound.size() - 5}) {
+    for (const std::size_t at : {std::size_t{30}, sound.size() - 100}) {
       std::string bytes = sound;
       for (std::size_t i = at; i < std::min(bytes.size(), at + 12); ++i) bytes[i] = '\x1b';
       varve::test::write_file(file, bytes);
