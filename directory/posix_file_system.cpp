@@ -68,10 +68,14 @@ FileKind kind_of(mode_t mode) noexcept {
 
 class PosixFile final : public File {
  public:
-  PosixFile(int fd, std::filesystem::path path) noexcept : fd_(fd), path_(std::move(path)) {}
+  explicit PosixFile(std::filesystem::path path) noexcept : path_(std::move(path)) {}
   PosixFile(const PosixFile&) = delete;
   PosixFile& operator=(const PosixFile&) = delete;
-  ~PosixFile() override { ::close(fd_); }
+  ~PosixFile() override {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  // In two steps, so that there is no moment at which a descriptor could get lost.
+  void adopt(int fd) noexcept { fd_ = fd; }
 
   [[nodiscard]] std::uint64_t size() const override {
     return static_cast<std::uint64_t>(status().st_size);
@@ -147,7 +151,7 @@ class PosixFile final : public File {
     throw system_failure(errno, operation, path_);
   }
 
-  const int fd_;
+  int fd_ = -1;
   const std::filesystem::path path_;
 };
 
@@ -209,16 +213,18 @@ int PosixFileSystem::directory_fd() const {
 
 std::unique_ptr<File> PosixFileSystem::create(std::string_view name) {
   const int parent = directory_fd();
-  std::filesystem::path file_path = path_ / name;
+  auto file = std::make_unique<PosixFile>(path_ / name);
   const int fd = open_at(parent, std::string(name).c_str(),
                          O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_NOCTTY, kFileMode);
-  if (fd < 0) throw system_failure(errno, "create", file_path);
-  return std::make_unique<PosixFile>(fd, std::move(file_path));
+  if (fd < 0) throw system_failure(errno, "create", path_ / name);
+  file->adopt(fd);
+  return file;
 }
 
 std::unique_ptr<File> PosixFileSystem::open(std::string_view name, bool writable) {
   const int parent = directory_fd();
-  std::filesystem::path file_path = path_ / name;
+  const std::filesystem::path file_path = path_ / name;
+  auto file = std::make_unique<PosixFile>(file_path);
   // O_NONBLOCK: opening a FIFO or a device must not wait for its other end.
   const int fd = open_at(parent, std::string(name).c_str(),
                          (writable ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
@@ -229,7 +235,7 @@ std::unique_ptr<File> PosixFileSystem::open(std::string_view name, bool writable
         file_path);
   }
   if (fd < 0) throw system_failure(errno, "open", file_path);
-  auto file = std::make_unique<PosixFile>(fd, std::move(file_path));
+  file->adopt(fd);
   file->check_is_ours();
   return file;
 }

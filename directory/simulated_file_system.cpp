@@ -66,6 +66,9 @@ struct SimulatedFileSystem::Core {
   // returns the fault that must be acted out, or null.
   const Fault* begin(Operation operation, std::string_view name, std::string_view other = {}) {
     if (power_cut) throw PowerCut();
+    std::string step_before;
+    if (recording || !faults.empty()) step_before = steps.empty() ? std::string() : steps.back();
+    if (recording) recorded_calls.push_back({operation, std::string(name), step_before});
     if (is_step(operation)) {
       if (watcher) watcher(steps.size());
       if (steps.size() == cut_at) {
@@ -91,8 +94,10 @@ struct SimulatedFileSystem::Core {
       ++planned.fired;
       if (hit != nullptr) continue;
       hit = &fault;
-      faulted_calls.push_back(
-          {static_cast<std::size_t>(&planned - faults.data()), operation, std::string(name)});
+      FaultedCall call;
+      static_cast<RecordedCall&>(call) = {operation, std::string(name), std::move(step_before)};
+      call.fault_id = static_cast<std::size_t>(&planned - faults.data());
+      faulted_calls.push_back(std::move(call));
     }
     return hit;
   }
@@ -130,6 +135,8 @@ struct SimulatedFileSystem::Core {
   std::array<std::uint64_t, kOperationCount> call_counts{};  // By Operation.
   std::vector<Planned> faults;
   std::vector<FaultedCall> faulted_calls;
+  bool recording = false;
+  std::vector<RecordedCall> recorded_calls;
   std::function<void(std::uint64_t)> watcher;
   std::shared_ptr<LocalOwnership> ownership = std::make_shared<LocalOwnership>();
 };
@@ -351,6 +358,14 @@ void SimulatedFileSystem::clear_faults() {
 std::vector<FaultedCall> SimulatedFileSystem::faulted_calls() const {
   const std::lock_guard lock(core_->mutex);
   return core_->faulted_calls;
+}
+void SimulatedFileSystem::record_calls() {
+  const std::lock_guard lock(core_->mutex);
+  core_->recording = true;
+}
+std::vector<RecordedCall> SimulatedFileSystem::recorded_calls() const {
+  const std::lock_guard lock(core_->mutex);
+  return core_->recorded_calls;
 }
 std::uint64_t SimulatedFileSystem::call_count() const {
   const std::lock_guard lock(core_->mutex);

@@ -91,11 +91,14 @@ struct Fault {
   bool drop_unsynced = false;
 };
 
-// A call that a planned fault refused.
-struct FaultedCall {
-  std::size_t fault_id = 0;
+struct RecordedCall {
   Operation operation = Operation::Open;
   std::string name;
+  std::string step_before;  // As steps() has it.
+};
+// A call that a planned fault refused.
+struct FaultedCall : RecordedCall {
+  std::size_t fault_id = 0;
 };
 
 // A FileSystem in memory that remembers what a real one would lose: power loss at any step, in
@@ -137,7 +140,10 @@ class SimulatedFileSystem final : public FileSystem {
   [[nodiscard]] std::uint64_t fired(std::size_t fault_id) const;  // How many calls it refused.
   void clear_faults();                                            // Keeps the counts.
   [[nodiscard]] std::vector<FaultedCall> faulted_calls() const;   // Of all faults, in their order.
-  // How many calls `fault` could have hit so far, for running once per such call.
+  // Every call from record_calls() on, refused or not, for running once per call.
+  void record_calls();
+  [[nodiscard]] std::vector<RecordedCall> recorded_calls() const;
+  // How many calls `fault` could have hit so far.
   [[nodiscard]] std::uint64_t call_count(Operation operation) const;
   [[nodiscard]] std::uint64_t call_count() const;  // Of any kind.
   void set_mappable(bool mappable);                // False: both kinds of mapping are null.

@@ -10,6 +10,7 @@
 #include "directory/checksum.hpp"
 #include "directory/mutant.hpp"
 #include "lib/hooks.hpp"
+#include "lib/out_of_memory.hpp"
 #include "lib/segment_locks.hpp"
 #include "varve/error.hpp"
 
@@ -39,11 +40,12 @@ void apply_logged(Core& core, const Insert& insert) {
   try {
     insert();
   } catch (const std::bad_alloc&) {
-    const Error error(ErrorCode::OutOfMemory,
-                      "memory ran out in the middle of a write: whether it took effect shows at "
-                      "the next open; until then the index is read-only");
-    core.failure.record(std::make_exception_ptr(error));
-    throw error;
+    const std::exception_ptr failure =
+        failure_of(ErrorCode::OutOfMemory,
+                   "memory ran out in the middle of a write: whether it took effect shows at the "
+                   "next open; until then the index is read-only");
+    core.failure.record(failure);
+    std::rethrow_exception(failure);
   }
 }
 

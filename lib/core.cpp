@@ -102,8 +102,10 @@ std::shared_ptr<segment::Segment> Core::make_segment(const SegmentRecord& record
   }
   if (record.main) view->runs.push_back({*record.main, run_store.open(*record.main)});
   view->range_tombstones = record.range_tombstones;
-  return std::make_shared<segment::Segment>(record.id, record.fence, std::move(upper),
-                                            record.version, view.release(), locks.segment);
+  auto made = std::make_shared<segment::Segment>(record.id, record.fence, std::move(upper),
+                                                 record.version, view.get(), locks.segment);
+  static_cast<void>(view.release());  // The segment's, from here on.
+  return made;
 }
 
 void Core::publish(segment::Segment& segment, const std::function<void(segment::View&)>& change) {

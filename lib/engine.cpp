@@ -14,6 +14,7 @@
 #include "lib/key_lookups.hpp"
 #include "lib/maintenance.hpp"
 #include "lib/operation_checks.hpp"
+#include "lib/out_of_memory.hpp"
 #include "lib/recovery.hpp"
 #include "varve/error.hpp"
 
@@ -175,11 +176,12 @@ void Engine::apply(OperationKind kind, std::string_view key, std::string_view va
                    kind == OperationKind::Put ? segment::Kind::Value : segment::Kind::Tombstone,
                    value, sequence, core_->snapshots.newest() != 0);
   } catch (const std::bad_alloc&) {
-    const Error error(ErrorCode::OutOfMemory,
-                      "memory ran out in the middle of a write: whether it took effect shows at "
-                      "the next open; until then the index is read-only");
-    core_->failure.record(std::make_exception_ptr(error));
-    throw error;
+    const std::exception_ptr failure =
+        failure_of(ErrorCode::OutOfMemory,
+                   "memory ran out in the middle of a write: whether it took effect shows at the "
+                   "next open; until then the index is read-only");
+    core_->failure.record(failure);
+    std::rethrow_exception(failure);
   }
 }
 

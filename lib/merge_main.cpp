@@ -116,7 +116,10 @@ class MainWriter {
     file.file_number = record.id;
     file.file_version = record.version;
     const std::uint64_t seed = run_seed(core_.manifest()->uuid, file);
-    core_.put_runs(run_file_name(file), [&](directory::Sink& sink) {
+    // A file that nobody notes would be in the way of the next attempt, which has the same name.
+    std::string name = run_file_name(file);
+    pending_.reserve();
+    core_.put_runs(name, [&](directory::Sink& sink) {
       const auto summary = write_run(core_, sink, seed, source, child_size_, control_, &last_key);
       RunRecord written = record_of(*summary);
       written.kind = file.kind;
@@ -126,7 +129,7 @@ class MainWriter {
       written.last_sequence = range.last;
       record.main = written;
     });
-    pending_.add(run_file_name(file));
+    pending_.add(std::move(name));
     auto run = pending_.open(*record.main);
     children_.push_back({std::move(record), std::move(run)});
   }
@@ -239,9 +242,11 @@ SegmentPtr segment_of(Core& core, const Child& child, std::string upper, const L
   if (child.record.main) view->runs.push_back({*child.record.main, child.run});
   view->range_tombstones = child.record.range_tombstones;
   add_tombstones(view->range_tombstones, leftover.range_tombstones);
-  return std::make_shared<segment::Segment>(child.record.id, child.record.fence, std::move(upper),
-                                            std::max(child.record.version, version_min),
-                                            view.release(), core.locks.segment);
+  auto made = std::make_shared<segment::Segment>(
+      child.record.id, child.record.fence, std::move(upper),
+      std::max(child.record.version, version_min), view.get(), core.locks.segment);
+  static_cast<void>(view.release());  // The segment's, from here on.
+  return made;
 }
 
 // Puts new segments in the place of the parents. Writers that wait for a parent's lock find it

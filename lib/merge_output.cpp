@@ -3,11 +3,10 @@
 
 #include <algorithm>
 #include <exception>
-#include <new>
-#include <utility>
 
 #include "directory/check.hpp"
 #include "directory/mutant.hpp"
+#include "lib/out_of_memory.hpp"
 #include "varve/error.hpp"
 
 namespace varve::internal {
@@ -98,15 +97,9 @@ PendingFiles::~PendingFiles() {
   if (names_.empty() || core_.failure.failed()) return;
   if (are_committed()) {
     // The manifest is ahead of the views: what is built on these would contradict it.
-    std::exception_ptr failure = std::make_exception_ptr(std::bad_alloc());
-    try {
-      throw Error(ErrorCode::ReadOnly,
-                  "a maintenance job failed after its commit: the index is read-only until it is "
-                  "opened again");
-    } catch (const std::exception&) {  // That Error, or there was no memory for it.
-      failure = std::current_exception();
-    }
-    core_.failure.record(std::move(failure));
+    core_.failure.record(failure_of(ErrorCode::ReadOnly,
+                                    "a maintenance job failed after its commit: the index is "
+                                    "read-only until it is opened again"));
     return;
   }
   for (const RunRecord& record : opened_) core_.run_store.abandon(record);

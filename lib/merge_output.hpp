@@ -40,6 +40,8 @@ class PendingFiles {
   PendingFiles(const PendingFiles&) = delete;
   PendingFiles& operator=(const PendingFiles&) = delete;
   ~PendingFiles();
+  // Before the file is made: the add() after it then cannot fail.
+  void reserve() { names_.reserve(names_.size() + 1); }
   void add(std::string name) { names_.push_back(std::move(name)); }
   // Opens a run of such a file.
   [[nodiscard]] std::shared_ptr<const segment::Run> open(const RunRecord& record);

@@ -361,8 +361,8 @@ std::unique_ptr<Core> recover(const std::shared_ptr<directory::Directory>& direc
   open_segments(*core);
   check_logs(*core);
   if (options.untrusted && !created) verify_all(*core);
-  if (!options.read_only) remove_strays(*core);
   try {
+    if (!options.read_only) remove_strays(*core);
     const std::vector<RecoveredLog> recovered = replay_logs(*core);
     if (!options.read_only) {
       begin_writing(*core, recovered);

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <exception>
 #include <mutex>
+#include <new>
 #include <thread>
 #include <utility>
 
@@ -203,6 +204,9 @@ std::unique_ptr<directory::LogFile> WriteLog::make_file(std::uint64_t number,
     // A half-made file would be in the way of the next attempt; one that was there is not ours.
     if (error.code() != ErrorCode::AlreadyExists) remove_quietly(directory_, number);
     throw;
+  } catch (const std::bad_alloc&) {
+    remove_quietly(directory_, number);
+    throw;
   }
 }
 
@@ -218,11 +222,11 @@ void WriteLog::rotate(std::uint64_t number, Sequence first_sequence, std::size_t
   live_.reserve(live_.size() + 1);  // So that nothing throws once the new file is there.
   last_sequences_.reserve(live_.size() + 1);
   recyclable_.reserve(live_.size() + 1);
+  const LogHeader header{
+      .uuid = uuid_, .number = number, .first_sequence = first_sequence, .boot_id = boot_id_};
   auto file = make_file(number, capacity);
   VARVE_CHECK(file->capacity() >= capacity);
-  encode_log_header(
-      {.uuid = uuid_, .number = number, .first_sequence = first_sequence, .boot_id = boot_id_},
-      file->data());
+  encode_log_header(header, file->data());
   try {
     file->publish(0, kLogHeaderSize);
     // The manifest will name this log: after power loss its header must be there.

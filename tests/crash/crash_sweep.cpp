@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/crash/crash_sweep.hpp"
 
-#if defined(__linux__)
-#include <malloc.h>
-#include <sys/prctl.h>
-#endif
-
 #include <algorithm>
 #include <array>
 #include <exception>
@@ -18,6 +13,7 @@
 #include "directory/directory.hpp"
 #include "lib/checker.hpp"
 #include "tests/crash/recovery_probe.hpp"
+#include "tests/crash/sweep_process.hpp"
 #include "tests/support/other_thread.hpp"
 
 namespace varve::test {
@@ -253,13 +249,7 @@ void SweepReport::add(const SweepReport& other) {
 }
 
 SweepReport sweep_crashes(const Script& script, const SweepOptions& options) {
-#if defined(__linux__)
-  // Each state is a few files of 64 KiB, and each recovery has a memory pool of its own: without
-  // this, half of the time goes into fresh pages, huge ones among them.
-  static_cast<void>(::prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0));
-  static_cast<void>(::mallopt(M_MMAP_THRESHOLD, 64 << 20));
-  static_cast<void>(::mallopt(M_TRIM_THRESHOLD, 256 << 20));
-#endif
+  prepare_process_for_sweeps();
   return Sweep(script, options).run();
 }
 

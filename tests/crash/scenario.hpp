@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "directory/simulated_file_system.hpp"
@@ -139,12 +140,17 @@ class ScriptRun {
   void close();
   // All of the above: open(), every call, close(). `between` is called after each.
   void run(const std::function<void()>& between = {});
+  // What reads must show, where that is not all writes so far: some have failed.
+  void expect(std::function<Model()> expected) { expected_ = std::move(expected); }
   // As the death of the process: nothing more reaches the medium, and the handles go.
   void abandon();
 
   [[nodiscard]] Figures figures() const;  // Of the run, once closed.
 
  private:
+  [[nodiscard]] Model expected() const {
+    return expected_ ? expected_() : script_.states().model_after(acked_);
+  }
   void open_as(bool read_only);
   void write();
   void read_everything();
@@ -161,6 +167,7 @@ class ScriptRun {
   Medium medium_;
   std::atomic<std::size_t> issued_ = 0, acked_ = 0, durable_ = 0, flushed_ = 0;  // See Progress.
   Figures figures_;
+  std::function<Model()> expected_;
   bool other_options_ = false;
   std::optional<SegmentIndex> index_;
   std::optional<Snapshot> snapshot_;

@@ -18,5 +18,8 @@ namespace varve::test {
 [[nodiscard]] std::vector<Scenario> recovery_scenarios();
 [[nodiscard]] std::vector<Scenario> access_scenarios();
 [[nodiscard]] std::vector<Scenario> all_scenarios();
+// Short ones, which run once per call that fails.
+[[nodiscard]] std::vector<Scenario> fault_scenarios();
+[[nodiscard]] std::vector<Scenario> open_fault_scenarios();
 
 }  // namespace varve::test

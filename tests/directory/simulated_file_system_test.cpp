@@ -344,6 +344,7 @@ TEST_CASE("every refused call is on record", "[directory][simulated][faults]") {
   CHECK(calls[0].fault_id == third);
   CHECK(calls[0].operation == Operation::Sync);
   CHECK(calls[0].name == "a");
+  CHECK(calls[0].step_before == "write a");
 }
 
 TEST_CASE("with larger sectors more is old or new at once", "[directory][simulated]") {

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/crash/allocation_failure.hpp"
+
+#include <cstddef>
+#include <cstdlib>
+#include <new>
+
+namespace {
+
+struct State {
+  bool armed = false, sticky = false, fired = false;
+  std::uint64_t nth = 0, count = 0;
+  std::int64_t live = 0;
+};
+constinit thread_local State state;
+
+bool refuse() noexcept {
+  if (!state.armed) return false;
+  const std::uint64_t number = state.count++;
+  const bool hit = number == state.nth || (state.sticky && number > state.nth);
+  state.fired = state.fired || hit;
+  return hit;
+}
+
+void* allocate(std::size_t size, std::size_t alignment) {
+  if (refuse()) throw std::bad_alloc();
+  void* memory = nullptr;
+  if (alignment <= alignof(std::max_align_t)) {
+    memory = std::malloc(size == 0 ? 1 : size);
+  } else {
+    memory = std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+  }
+  if (memory == nullptr) throw std::bad_alloc();
+  ++state.live;
+  return memory;
+}
+
+void release(void* memory) noexcept {
+  if (memory == nullptr) return;
+  --state.live;
+  std::free(memory);
+}
+
+}  // namespace
+
+// All other forms of new and delete come down to these.
+void* operator new(std::size_t size) {
+  return allocate(size, 1);
+}
+void* operator new(std::size_t size, std::align_val_t alignment) {
+  return allocate(size, static_cast<std::size_t>(alignment));
+}
+void operator delete(void* memory) noexcept {
+  release(memory);
+}
+void operator delete(void* memory, std::size_t) noexcept {
+  release(memory);
+}
+void operator delete(void* memory, std::align_val_t) noexcept {
+  release(memory);
+}
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
+  release(memory);
+}
+
+namespace varve::test {
+
+void AllocationFailure::arm(std::uint64_t nth, bool sticky) noexcept {
+  state.armed = true;
+  state.sticky = sticky;
+  state.fired = false;
+  state.nth = nth;
+  state.count = 0;
+}
+void AllocationFailure::disarm() noexcept {
+  state.armed = false;
+}
+std::uint64_t AllocationFailure::count() noexcept {
+  return state.count;
+}
+bool AllocationFailure::fired() noexcept {
+  return state.fired;
+}
+std::int64_t AllocationFailure::live_count() noexcept {
+  return state.live;
+}
+
+}  // namespace varve::test
