@@ -41,6 +41,11 @@ void Catalog::replace(const directory::Ownership& ownership,
   try {
     if (!VARVE_MUTANT("manifest.owner_not_verified")) ownership.verify();
     directory_.replace(kManifestName, bytes);
+  } catch (const directory::SyncError&) {  // Whatever the reason: it cannot be tried again.
+    if (!VARVE_MUTANT("manifest.failed_sync_not_latched")) {
+      failure_.record(std::current_exception());
+    }
+    throw;
   } catch (const Error& error) {
     // Without space the old manifest stays, unless it was the sync after the renaming that failed.
     const bool untouched =

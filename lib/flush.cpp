@@ -76,7 +76,6 @@ void publish_slices(Core& core, std::uint64_t number, std::vector<Slice>& slices
       if (slice.record) record.slices.insert(record.slices.begin(), *slice.record);
     }
   });
-  pending.committed();
   VARVE_HOOK("flush.committed");
   core.after_commit([&] {
     for (Slice& slice : slices) {
@@ -86,6 +85,7 @@ void publish_slices(Core& core, std::uint64_t number, std::vector<Slice>& slices
       });
     }
   });
+  pending.committed();  // Not before the views are as the manifest is: see ~PendingFiles().
 }
 
 void flush_slices(Core& core, std::vector<Slice> slices, const JobControl& control) {

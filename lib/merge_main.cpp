@@ -309,7 +309,6 @@ std::vector<SegmentPtr> install(Core& core, const std::vector<Part>& parts,
     next.segments.insert(next.segments.begin() + static_cast<std::ptrdiff_t>(position),
                          records.begin(), records.end());
   });
-  writer.committed();
   VARVE_HOOK("merge.committed");
   std::vector<SegmentPtr> segments;
   core.after_commit([&] {
@@ -322,6 +321,7 @@ std::vector<SegmentPtr> install(Core& core, const std::vector<Part>& parts,
     }
     retire_inputs(core, parts, children);
   });
+  writer.committed();  // Not before the views are as the manifest is: see ~PendingFiles().
   for (const Part& part : parts) core.job_failures.clear(part.segment->id());
   core.sweep();
   return segments;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <utility>
 
 #include "directory/check.hpp"
 #include "directory/mutant.hpp"

@@ -35,7 +35,10 @@ void FaultRun::run(bool close_at_end) {
     const bool reopens =
         call == Step::Kind::Reopen || call == Step::Kind::Check || call == Step::Kind::ReadOnly;
     if (latched_ && reopens) return;  // That is for whoever looks at the rest.
+    const std::size_t refused = run_.medium()->faulted_calls().size();
     perform(call);
+    refused_amid_reopening_ =
+        refused_amid_reopening_ || (reopens && run_.medium()->faulted_calls().size() != refused);
     if (!run_.is_open() || !problem_.empty()) return;
   }
   if (!close_at_end) return;
@@ -91,6 +94,12 @@ void FaultRun::look() {
   if (!run_.is_open()) return;
   unhealthy_ = unhealthy_ || !run_.index().health();
   latched_ = run_.index().lifecycle() == Lifecycle::Failed;
+  try {
+    const Statistics figures = run_.index().statistics();
+    unhealthy_ = unhealthy_ || figures.failed_job_count != 0 || figures.space.shortage_count != 0;
+  } catch (const Error&) {
+    unhealthy_ = true;  // The listing of the directory failed, and said so.
+  }
 }
 
 // Whether a write that failed has happened.

@@ -31,6 +31,8 @@ class FaultRun {
   [[nodiscard]] std::size_t error_count() const noexcept { return error_count_; }
   [[nodiscard]] bool shown() const noexcept { return error_count_ > 0 || unhealthy_; }
   [[nodiscard]] bool latched() const noexcept { return latched_; }
+  // A call of a step that closes the index and opens it again was refused.
+  [[nodiscard]] bool refused_amid_reopening() const noexcept { return refused_amid_reopening_; }
   [[nodiscard]] bool went_on() const noexcept { return went_on_; }
   [[nodiscard]] const std::string& problem() const noexcept { return problem_; }
 
@@ -50,6 +52,7 @@ class FaultRun {
   std::size_t flushed_ = 0, durable_ = 0;  // Of these; as in Progress.
   const Write* doubtful_ = nullptr;
   std::size_t error_count_ = 0;
+  bool refused_amid_reopening_ = false;
   bool unhealthy_ = false, latched_ = false, went_on_ = false, closed_ = false;
   std::string problem_;
 };
