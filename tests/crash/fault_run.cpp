@@ -37,6 +37,9 @@ void FaultRun::run(bool close_at_end) {
     if (latched_ && reopens) return;  // That is for whoever looks at the rest.
     const std::size_t refused = run_.medium()->faulted_calls().size();
     perform(call);
+    if (refused_in_ < 0 && run_.medium()->faulted_calls().size() != refused) {
+      refused_in_ = static_cast<int>(call);
+    }
     refused_amid_reopening_ =
         refused_amid_reopening_ || (reopens && run_.medium()->faulted_calls().size() != refused);
     if (!run_.is_open() || !problem_.empty()) return;

@@ -31,6 +31,8 @@ class FaultRun {
   [[nodiscard]] std::size_t error_count() const noexcept { return error_count_; }
   [[nodiscard]] bool shown() const noexcept { return error_count_ > 0 || unhealthy_; }
   [[nodiscard]] bool latched() const noexcept { return latched_; }
+  // The kind of the step that met the first refused call; -1: opening or closing.
+  [[nodiscard]] int refused_in() const noexcept { return refused_in_; }
   // A call of a step that closes the index and opens it again was refused.
   [[nodiscard]] bool refused_amid_reopening() const noexcept { return refused_amid_reopening_; }
   [[nodiscard]] bool went_on() const noexcept { return went_on_; }
@@ -53,6 +55,7 @@ class FaultRun {
   const Write* doubtful_ = nullptr;
   std::size_t error_count_ = 0;
   bool refused_amid_reopening_ = false;
+  int refused_in_ = -1;
   bool unhealthy_ = false, latched_ = false, went_on_ = false, closed_ = false;
   std::string problem_;
 };
