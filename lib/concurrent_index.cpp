@@ -289,9 +289,10 @@ std::unique_ptr<detail::CursorCore> ConcurrentIndex::scan(const ScanOptions& opt
   auto self = std::static_pointer_cast<ConcurrentIndex>(shared_from_this());
   const auto open = [&] {
     const Read read(*this);
+    // Not before: in a forked child the lock of the background may be held by nobody who is there.
+    if (concurrent::thread_random() >> kScanSampleShift == 0) background_->read_sampled();
     return std::make_unique<EngineCursor>(core_, options);
   };
-  if (concurrent::thread_random() >> kScanSampleShift == 0) background_->read_sampled();
   if (options.isolation != Isolation::Exclusive) {
     return std::make_unique<ConcurrentCursor>(std::move(self), open(), false);
   }
