@@ -4,7 +4,7 @@
 // most background work is foreground; settle() does what is still due. As with the peers, the
 // newest writes may stay in memory (and in the log) when a load has ended. With a memory limit the
 // deltas have a quarter of it, as the peers' write buffers, and the files are the operating
-// system's to cache.
+// system's to cache. Scans use one cursor until the next write, as the peers' iterators.
 #include <algorithm>
 #include <optional>
 
@@ -46,15 +46,28 @@ class VarveEngine final : public Engine {
   }
 
   void open() override { index_ = SegmentIndex::open(directory_, options_); }
-  void close() override { index_.close(); }
-  void put(std::string_view key, std::string_view value) override { index_.put(key, value); }
-  void erase(std::string_view key) override { index_.erase(key); }
+  void close() override {
+    end_scan();
+    index_.close();
+  }
+  void put(std::string_view key, std::string_view value) override {
+    end_scan();
+    index_.put(key, value);
+  }
+  void erase(std::string_view key) override {
+    end_scan();
+    index_.erase(key);
+  }
   void put_synced(std::string_view key, std::string_view value) override {
+    end_scan();
     index_.put(key, value, {.durability = Durability::Synced});
   }
   void begin_batch() override { batch_.clear(); }
   void batch_put(std::string_view key, std::string_view value) override { batch_.put(key, value); }
-  void commit_batch() override { index_.write(batch_); }
+  void commit_batch() override {
+    end_scan();
+    index_.write(batch_);
+  }
 
   bool get(std::string_view key, std::string_view& value) override {
     const bool found = index_.get(key, value_);
@@ -68,22 +81,26 @@ class VarveEngine final : public Engine {
     }
   }
   void scan(std::string_view from, std::uint64_t limit, EntryCheck& check) override {
-    Cursor cursor = index_.scan({.from = from, .limit = limit});
-    while (cursor.next()) check(cursor.key(), cursor.value());
+    if (!cursor_) cursor_ = index_.scan();
+    cursor_->seek(from);
+    for (; limit > 0 && cursor_->next(); --limit) check(cursor_->key(), cursor_->value());
   }
   void scan_reverse(EntryCheck& check) override {
     Cursor cursor = index_.scan({.reverse = true});
     while (cursor.next()) check(cursor.key(), cursor.value());
   }
   std::unique_ptr<Client> make_client(std::uint32_t) override {
+    end_scan();
     return std::make_unique<VarveClient>(index_);
   }
   bool takes_threads() const override { return options_.access != Access::Bare; }
   void settle() override {
+    end_scan();
     while (index_.maintain()) {
     }
   }
   bool compact() override {
+    end_scan();
     index_.compact();
     return true;
   }
@@ -92,9 +109,13 @@ class VarveEngine final : public Engine {
  private:
   static constexpr std::uint64_t kMemoryBudgetMin = 256 << 10;
 
+  // The next scan is to see what is written now, and what is merged now not to be kept for it.
+  void end_scan() noexcept { cursor_.reset(); }
+
   std::filesystem::path directory_;
   Options options_;
   SegmentIndex index_;
+  std::optional<Cursor> cursor_;  // Of the scans since the last write.
   WriteBatch batch_;
   std::string value_;
 };

@@ -8,6 +8,7 @@
 
 #include "directory/check.hpp"
 #include "directory/checksum.hpp"
+#include "directory/fork_marker.hpp"
 #include "directory/mutex.hpp"
 #include "lib/background.hpp"
 #include "lib/concurrent_writer.hpp"
@@ -144,7 +145,7 @@ class ConcurrentIndex final : public Index {
 
   static constexpr unsigned kReadSampleShift = 64 - 7;     // One read of 128 is noted,
   static constexpr unsigned kMemorySampleShift = 64 - 13;  // one of 8,192 looks at the memory,
-  static constexpr unsigned kScanSampleShift = 64 - 8;     // and so does one scan of 256.
+  static constexpr unsigned kScanSampleShift = 64 - 8;  // and so does one of 256 scans and seeks.
 
   // A read in progress: close() waits for it as the freeing of views does, by its pin.
   class Read {
@@ -198,6 +199,10 @@ class ConcurrentIndex final : public Index {
     segment.note_read(static_cast<std::uint32_t>(view.runs.size() + view.frozen.size()));
     if (random >> kMemorySampleShift == 0) background_->read_sampled();
   }
+  // Requires: check_open(); in a forked child the background's lock may be held by nobody.
+  void sample_scan() noexcept {
+    if (concurrent::thread_random() >> kScanSampleShift == 0) background_->read_sampled();
+  }
   bool get_now(std::string_view key, std::uint64_t hash, std::string& value, std::uint64_t random);
   template <typename Work>
   void job(const Work& work) {
@@ -210,7 +215,7 @@ class ConcurrentIndex final : public Index {
     }
     background_->job_done();
   }
-  [[nodiscard]] bool forked() const noexcept { return core_.ownership->forked(); }
+  [[nodiscard]] bool forked() const noexcept { return fork_marker_.forked(); }
   void check_open() const {
     if (!open_.load(std::memory_order_seq_cst)) [[unlikely]]
       throw Error(ErrorCode::Closed, "the index is closed", path_);
@@ -222,6 +227,7 @@ class ConcurrentIndex final : public Index {
   void wait_for_calls() const noexcept;
 
   const std::filesystem::path path_;
+  const directory::ForkMarker fork_marker_;
   std::unique_ptr<Engine> engine_;  // Outlives close() while cursors are left.
   Core& core_;
   std::unique_ptr<Background> background_;
@@ -235,34 +241,47 @@ class ConcurrentIndex final : public Index {
 
 class ConcurrentIndex::ConcurrentCursor final : public detail::CursorCore {
  public:
-  ConcurrentCursor(std::shared_ptr<ConcurrentIndex> index, std::unique_ptr<EngineCursor> cursor,
-                   bool exclusive) noexcept
-      : index_(std::move(index)), cursor_(std::move(cursor)), exclusive_(exclusive) {}
+  ConcurrentCursor(std::shared_ptr<ConcurrentIndex> index, const ScanOptions& options)
+      : index_(std::move(index)),
+        exclusive_(options.isolation == Isolation::Exclusive),
+        cursor_(open(*index_, options)) {}
+  ConcurrentCursor(const ConcurrentCursor&) = delete;
+  ConcurrentCursor& operator=(const ConcurrentCursor&) = delete;
   ~ConcurrentCursor() override {
-    if (index_->forked()) {
-      // The parent's structures, copied at an arbitrary moment: leave them alone.
-      static_cast<void>(cursor_.release());
-      return;
-    }
-    index_->calls().add(CallRecorder::Amount::ScannedEntries, cursor_->given_count());
-    cursor_.reset();
+    // What a forked child has is the parent's, copied at an arbitrary moment: left alone.
+    if (index_->forked()) return;
+    index_->calls().add(CallRecorder::Amount::ScannedEntries, cursor_.given_count());
+    cursor_.~EngineCursor();
     if (exclusive_) index_->writer_->end_exclusive_scan();
   }
   bool step(Entry& entry) override {
     const Read read(*index_);
     VARVE_HOOK("scan.stepping");
-    return cursor_->step(entry);
+    return cursor_.step(entry);
   }
-  [[nodiscard]] ScanEnd end() const noexcept override { return cursor_->end(); }
+  void seek(std::string_view key) override {
+    const Read read(*index_);
+    index_->sample_scan();
+    cursor_.seek(key);
+  }
+  [[nodiscard]] ScanEnd end() const noexcept override { return cursor_.end(); }
   [[nodiscard]] std::string resume_token() const override {
     const Read read(*index_);
-    return cursor_->resume_token();
+    return cursor_.resume_token();
   }
 
  private:
+  static EngineCursor open(ConcurrentIndex& index, const ScanOptions& options) {
+    const Read read(index);
+    index.sample_scan();
+    return EngineCursor(index.core_, options);
+  }
+
   const std::shared_ptr<ConcurrentIndex> index_;
-  std::unique_ptr<EngineCursor> cursor_;
   const bool exclusive_;
+  union {  // So that the destructor says when it ends.
+    EngineCursor cursor_;
+  };
 };
 
 // All answers are of one moment, which is registered as a snapshot meanwhile: views that are found
@@ -286,19 +305,13 @@ std::vector<std::optional<std::string>> ConcurrentIndex::multi_get(
 }
 
 std::unique_ptr<detail::CursorCore> ConcurrentIndex::scan(const ScanOptions& options) {
-  auto self = std::static_pointer_cast<ConcurrentIndex>(shared_from_this());
   const auto open = [&] {
-    const Read read(*this);
-    // Not before: in a forked child the lock of the background may be held by nobody who is there.
-    if (concurrent::thread_random() >> kScanSampleShift == 0) background_->read_sampled();
-    return std::make_unique<EngineCursor>(core_, options);
+    auto self = std::static_pointer_cast<ConcurrentIndex>(shared_from_this());
+    return std::make_unique<ConcurrentCursor>(std::move(self), options);
   };
-  if (options.isolation != Isolation::Exclusive) {
-    return std::make_unique<ConcurrentCursor>(std::move(self), open(), false);
-  }
+  if (options.isolation != Isolation::Exclusive) return open();
   const Call call(*this);
-  return std::make_unique<ConcurrentCursor>(std::move(self), writer_->begin_exclusive_scan(open),
-                                            true);
+  return writer_->begin_exclusive_scan(open);
 }
 
 // A get of the present moment, by the hot path if that is on. The order of the first three loads is

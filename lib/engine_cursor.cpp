@@ -74,7 +74,8 @@ ScanRange decode_resume_token(std::string_view token, const std::string& uuid) {
 }
 
 // Narrows an exclusive end; empty means none.
-void lower_end(std::string& end, std::string_view candidate) {
+template <typename Text>
+void lower_end(Text& end, std::string_view candidate) {
   if (!candidate.empty() && (end.empty() || candidate < end)) end = candidate;
 }
 
@@ -161,24 +162,26 @@ bool EngineCursor::invalidated() const noexcept {
   return isolation_ == Isolation::FailFast && version_ && !version_->still_valid();
 }
 
-bool EngineCursor::step(Entry& entry) {
-  if (end_ != ScanEnd::None) {
-    if (end_ == ScanEnd::Invalidated) {
-      throw Error(ErrorCode::Invalidated,
-                  "the scan was ended by a write to the segment that it was in; begin it again, "
-                  "or take its resume token");
-    }
-    return false;
+bool EngineCursor::stopped() {
+  if (end_ == ScanEnd::Invalidated) {
+    throw Error(ErrorCode::Invalidated,
+                "the scan was ended by a write to the segment that it was in; begin it again, "
+                "or take its resume token");
   }
+  if (end_ != ScanEnd::None) return false;
   if (invalidated()) {
     end_ = ScanEnd::Invalidated;
-    return false;
-  }
-  if (left_ == 0) {
+  } else if (left_ == 0) {
     end_ = ScanEnd::Limit;
-    return false;
+  } else {
+    std::rethrow_exception(failure_);
   }
-  if (failure_ != nullptr) std::rethrow_exception(failure_);
+  return false;
+}
+
+bool EngineCursor::step(Entry& entry) {
+  if (end_ != ScanEnd::None || left_ == 0 || failure_ != nullptr || invalidated()) [[unlikely]]
+    return stopped();
   try {
     return find_next(entry);
   } catch (...) {
@@ -187,6 +190,28 @@ bool EngineCursor::step(Entry& entry) {
     leave_segment();
     throw;
   }
+}
+
+void EngineCursor::seek(std::string_view key) {
+  if (end_ == ScanEnd::Invalidated) return;
+  if (!whole_) whole_ = range_;
+  if (!range_.reverse) {
+    range_.from = std::max<std::string_view>(whole_->from, key);
+    position_ = range_.from;
+  } else {
+    range_.to = key;
+    range_.to += '\0';  // The smallest key behind it: our ends are exclusive.
+    lower_end(range_.to, whole_->to);
+    position_ = range_.to;
+  }
+  range_.empty = whole_->empty || (!range_.to.empty() && range_.from >= range_.to);
+  given_before_ += limit_ - left_;
+  left_ = limit_;
+  end_ = ScanEnd::None;
+  failure_ = nullptr;
+  given_ = given_in_segment_ = deciding_ = in_segment_ = false;
+  at_start_ = true;
+  version_.reset();
 }
 
 bool EngineCursor::find_next(Entry& entry) {
@@ -204,10 +229,22 @@ bool EngineCursor::find_next(Entry& entry) {
   }
 }
 
+// What a snapshot shows does not change, and so a seek need not leave its segment; but where there
+// is a newer view it has fewer layers, as a rule, and the old one keeps files and memory.
+bool EngineCursor::still_in_segment() const noexcept {
+  if (source_.size() == 0 || isolation_ != Isolation::Snapshot) return false;
+  if (segment_->retired() || &segment_->view() != &*view_) return false;
+  if (!range_.reverse) return segment_->owns(position_);
+  const std::string& upper = segment_->upper();
+  return position_.empty() ? upper.empty()
+                           : position_ > segment_->lower() && (upper.empty() || position_ <= upper);
+}
+
 // `position_` is where the previous segment ended, by key and not by ordinal: a split or a merge
 // since then does not matter.
 bool EngineCursor::enter_segment() {
   if (range_.empty) return false;
+  if (at_start_ && still_in_segment()) return start_in_segment();
   const RouteMap& routes = core_.routes();
   std::size_t index = 0;
   if (!range_.reverse) {
@@ -221,13 +258,18 @@ bool EngineCursor::enter_segment() {
     // The end is exclusive: a segment that begins there is not in the range.
     if (!position_.empty() && index > 0 && routes.at(index)->lower() == position_) --index;
   }
-  segment_ = routes.at(index);
+  // position_ may be its upper or lower end.
+  const std::shared_ptr<segment::Segment> previous = std::exchange(segment_, routes.at(index));
   version_.emplace(segment_->version());
   // Whatever becomes visible from here on has moved the version first.
   if (isolation_ != Isolation::Snapshot) at_ = core_.visible_sequence();
   leave_segment();  // Before the view that it reads is let go.
   view_ = segment::ViewRef(segment_->view());
   open_layers();
+  return start_in_segment();
+}
+
+bool EngineCursor::start_in_segment() {
   if (!range_.reverse) {
     source_.seek(
         std::max<std::string_view>(at_start_ ? range_.from : position_, segment_->lower()));
@@ -235,7 +277,7 @@ bool EngineCursor::enter_segment() {
     stop_ = segment_->upper();
     if (!range_.to.empty() && (stop_.empty() || range_.to < stop_)) stop_ = range_.to;
   } else {
-    std::string end = segment_->upper();
+    std::string_view end = segment_->upper();
     lower_end(end, at_start_ ? range_.to : position_);
     if (end.empty()) {
       source_.seek_to_last();

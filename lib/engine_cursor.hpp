@@ -40,13 +40,20 @@ class EngineCursor {
   ~EngineCursor();
 
   bool step(Entry& entry);
+  // As Cursor::seek(). Only remembers the place: needs no pin.
+  void seek(std::string_view key);
   [[nodiscard]] ScanEnd end() const noexcept { return end_; }
   [[nodiscard]] std::string resume_token() const;
-  [[nodiscard]] std::uint64_t given_count() const noexcept { return limit_ - left_; }  // Entries.
+  [[nodiscard]] std::uint64_t given_count() const noexcept {  // Entries.
+    return given_before_ + (limit_ - left_);
+  }
 
  private:
+  bool stopped();  // Of a scan that gives nothing, or nothing at present: false, or what it throws.
   bool find_next(Entry& entry);
-  bool enter_segment();  // At the range's next segment; false: the range is exhausted.
+  [[nodiscard]] bool still_in_segment() const noexcept;  // Is position_ where we are?
+  bool enter_segment();     // At the range's next segment; false: the range is exhausted.
+  bool start_in_segment();  // At position_. True.
   bool step_forward(Entry& entry);
   bool step_backward(Entry& entry);
   void open_layers();
@@ -61,9 +68,11 @@ class EngineCursor {
 
   Core& core_;
   const Isolation isolation_;
-  ScanRange range_;
-  const std::uint64_t limit_;  // Entries.
-  std::uint64_t left_;         // Entries until the limit.
+  ScanRange range_;                 // Since the last seek.
+  std::optional<ScanRange> whole_;  // The scan's, once there was a seek.
+  const std::uint64_t limit_;       // Entries.
+  std::uint64_t left_;              // Entries until the limit.
+  std::uint64_t given_before_ = 0;  // Entries before the last seek.
   Sequence at_ = segment::kSequenceMax;
   bool owns_snapshot_ = false;
   ScanEnd end_ = ScanEnd::None;
@@ -82,8 +91,9 @@ class EngineCursor {
   std::size_t first_run_ = 0;      // Among the sources; those before are deltas.
   bool in_segment_ = false;
   std::string_view stop_;  // Forward: where range or segment end, whichever is first. Empty: never.
-  std::string position_;   // Forward: where the next segment begins. Reverse: its exclusive end.
-  bool at_start_ = true;   // No segment entered yet.
+  // Forward: where the next segment begins. Reverse: its exclusive end. Of range_ or of segment_.
+  std::string_view position_;
+  bool at_start_ = true;  // No segment entered yet.
 };
 
 }  // namespace varve::internal

@@ -179,6 +179,10 @@ class GatedIndex<Gate>::GatedCursor final : public detail::CursorCore {
     const ReadEntry inside(*index_);
     return cursor_->step(entry);
   }
+  void seek(std::string_view key) override {
+    const ReadEntry inside(*index_);
+    cursor_->seek(key);
+  }
   [[nodiscard]] ScanEnd end() const noexcept override { return cursor_->end(); }
   [[nodiscard]] std::string resume_token() const override {
     const ReadEntry inside(*index_);

@@ -66,12 +66,13 @@ class CursorCore {  // Implemented by the engine; here so that a step costs one 
  public:
   virtual ~CursorCore() = default;
   virtual bool step(Entry& entry) = 0;
+  virtual void seek(std::string_view key) = 0;
   [[nodiscard]] virtual ScanEnd end() const noexcept = 0;
   [[nodiscard]] virtual std::string resume_token() const = 0;
 };
 }  // namespace detail
 
-// A forward pass over the entries of a scan; also an input range:
+// A pass over the entries of a scan; also an input range:
 //   for (auto [key, value] : index.scan({.prefix = "user:"})) ...
 //
 // Lifetime: must be destroyed before its index. Keeps the files that it reads alive.
@@ -91,6 +92,12 @@ class VARVE_EXPORT Cursor {
   [[nodiscard]] std::string_view value() const noexcept { return entry_.value; }
 
   [[nodiscard]] ScanEnd end_reason() const noexcept { return core_->end(); }
+  // Goes on elsewhere in the scan's range, also once the scan has ended: the next step gives the
+  // first entry at or behind `key` (in a reverse scan: at or before it), and the limit counts anew.
+  // What the scan sees of writes stays as it was; a scan that was invalidated stays so. Several
+  // seeks of one cursor cost less than as many scans. Errors: Closed, ForkedHandle.
+  void seek(std::string_view key) { core_->seek(key); }
+
   // Opaque text for ScanOptions::resume: the rest of this scan after the last entry given. Valid
   // in any later process on the same index; the rest is read as of then.
   [[nodiscard]] std::string resume_token() const { return core_->resume_token(); }

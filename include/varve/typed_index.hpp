@@ -138,6 +138,11 @@ class TypedCursor {
   [[nodiscard]] const Entry& entry() const noexcept { return *entry_; }
   [[nodiscard]] const Key& key() const noexcept { return entry_->first; }
   [[nodiscard]] const Value& value() const noexcept { return entry_->second; }
+  // As Cursor::seek().
+  void seek(const Key& key) {
+    const detail::Encoded<KeyCoding, Key> key_bytes(key);
+    cursor_.seek(key_bytes.view());
+  }
   [[nodiscard]] ScanEnd end_reason() const noexcept { return cursor_.end_reason(); }
   [[nodiscard]] std::string resume_token() const { return cursor_.resume_token(); }
 

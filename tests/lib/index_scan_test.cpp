@@ -343,6 +343,7 @@ TEST_CASE("a cursor and a snapshot that outlive close() throw Closed", "[lib][sc
   index.close();
   CHECK(error_of([&] { static_cast<void>(cursor->next()); }) == ErrorCode::Closed);
   CHECK(error_of([&] { static_cast<void>(cursor->resume_token()); }) == ErrorCode::Closed);
+  CHECK(error_of([&] { cursor->seek("k"); }) == ErrorCode::Closed);
   CHECK(error_of([&] { static_cast<void>(index.get("k", &*snapshot)); }) == ErrorCode::Closed);
   index = SegmentIndex();
   CHECK(error_of([&] { static_cast<void>(cursor->next()); }) == ErrorCode::Closed);

@@ -14,47 +14,27 @@ struct Weight {
   std::uint64_t weight;
 };
 constexpr std::array<Weight, kKindCount> kWeights = {{
-    {Kind::Put, 1600},
-    {Kind::Erase, 380},
-    {Kind::Get, 350},
-    {Kind::Contains, 60},
-    {Kind::MultiGet, 80},
-    {Kind::Batch, 180},
-    {Kind::EraseRange, 40},
-    {Kind::ErasePrefix, 10},
-    {Kind::Scan, 150},
-    {Kind::Resume, 50},
-    {Kind::Seek, 80},
-    {Kind::FailFastScan, 30},
-    {Kind::WindowScan, 8},
-    {Kind::CursorOpen, 40},
-    {Kind::CursorNext, 80},
-    {Kind::CursorRelease, 12},
-    {Kind::SnapshotTake, 30},
-    {Kind::SnapshotGet, 50},
-    {Kind::SnapshotMultiGet, 20},
-    {Kind::SnapshotScan, 15},
-    {Kind::SnapshotRelease, 20},
-    {Kind::Flush, 16},
-    {Kind::Compact, 3},
-    {Kind::CompactRange, 6},
-    {Kind::CompactCancelled, 3},
-    {Kind::Maintain, 12},
-    {Kind::Sync, 10},
-    {Kind::Reopen, 2},
-    {Kind::ReopenOtherwise, 2},
-    {Kind::ReopenReadOnly, 1},
-    {Kind::Kill, 4},
-    {Kind::PowerLoss, 2},
-    {Kind::Check, 1},
-    {Kind::Figures, 20},
-    {Kind::InvalidCall, 15},
-    {Kind::PutInTime, 40},
-    {Kind::PutTooLate, 8},
-    {Kind::FailFastWrite, 10},
-    {Kind::ExclusiveWrite, 8},
-    {Kind::TypedPut, 20},
-    {Kind::TypedGet, 10},
+    {Kind::Put, 1600},         {Kind::Erase, 380},
+    {Kind::Get, 350},          {Kind::Contains, 60},
+    {Kind::MultiGet, 80},      {Kind::Batch, 180},
+    {Kind::EraseRange, 40},    {Kind::ErasePrefix, 10},
+    {Kind::Scan, 150},         {Kind::Resume, 50},
+    {Kind::Seek, 80},          {Kind::FailFastScan, 30},
+    {Kind::WindowScan, 8},     {Kind::CursorOpen, 40},
+    {Kind::CursorNext, 80},    {Kind::CursorSeek, 40},
+    {Kind::CursorRelease, 12}, {Kind::SnapshotTake, 30},
+    {Kind::SnapshotGet, 50},   {Kind::SnapshotMultiGet, 20},
+    {Kind::SnapshotScan, 15},  {Kind::SnapshotRelease, 20},
+    {Kind::Flush, 16},         {Kind::Compact, 3},
+    {Kind::CompactRange, 6},   {Kind::CompactCancelled, 3},
+    {Kind::Maintain, 12},      {Kind::Sync, 10},
+    {Kind::Reopen, 2},         {Kind::ReopenOtherwise, 2},
+    {Kind::ReopenReadOnly, 1}, {Kind::Kill, 4},
+    {Kind::PowerLoss, 2},      {Kind::Check, 1},
+    {Kind::Figures, 20},       {Kind::InvalidCall, 15},
+    {Kind::PutInTime, 40},     {Kind::PutTooLate, 8},
+    {Kind::FailFastWrite, 10}, {Kind::ExclusiveWrite, 8},
+    {Kind::TypedPut, 20},      {Kind::TypedGet, 10},
     {Kind::TypedScan, 4},
 }};
 constexpr std::uint64_t kWeightSum =
@@ -147,7 +127,7 @@ void Generator::add_numbers(Operation& operation) {
   } else if (kind == Kind::CursorNext) {
     numbers = {slot(), workload_.below(200)};
   } else if (kind_info(kind).number_count == 1) {
-    const bool has_slot = kind >= Kind::CursorRelease && kind <= Kind::SnapshotRelease;
+    const bool has_slot = kind >= Kind::CursorSeek && kind <= Kind::SnapshotRelease;
     numbers = {has_slot ? slot() : workload_.below(1000)};
   }
 }

@@ -306,6 +306,8 @@ std::optional<std::string> IndexSubject::perform_held(const Operation& operation
       return open_cursor(operation);
     case Kind::CursorNext:
       return step_cursor(operation.numbers[0] % kSlotCount, operation.numbers[1]);
+    case Kind::CursorSeek:
+      return seek_cursor(operation.numbers[0] % kSlotCount, operation.keys[0]);
     case Kind::CursorRelease:
       cursors_[operation.numbers[0] % kSlotCount].reset();
       return "ok";
@@ -357,6 +359,13 @@ std::string IndexSubject::step_cursor(std::size_t slot, std::uint64_t count) {
   Entries found;
   while (found.size() < count && cursor->next()) found.emplace_back(cursor->key(), cursor->value());
   return answer(found, cursor->end_reason());
+}
+
+std::string IndexSubject::seek_cursor(std::size_t slot, std::string_view key) {
+  auto& cursor = cursors_[slot];
+  if (!cursor) return "no cursor";
+  cursor->seek(key);
+  return "ok";
 }
 
 std::string IndexSubject::perform_other(const Operation& operation) {

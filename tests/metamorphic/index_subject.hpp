@@ -68,6 +68,7 @@ class IndexSubject : public Subject {
   [[nodiscard]] std::string typed(const Operation& operation);
   [[nodiscard]] std::string open_cursor(const Operation& operation);
   [[nodiscard]] std::string step_cursor(std::size_t slot, std::uint64_t count);
+  [[nodiscard]] std::string seek_cursor(std::size_t slot, std::string_view key);
   [[nodiscard]] std::string figures() const;
   [[nodiscard]] std::string invalid_call(std::uint64_t number);
   [[nodiscard]] std::string cancelled_compaction();

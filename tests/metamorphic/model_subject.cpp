@@ -154,6 +154,9 @@ std::optional<std::string> ModelSubject::apply_held(const Operation& operation) 
   if (operation.kind == Kind::CursorNext) {
     return step_cursor(operation.numbers[0] % kSlotCount, operation.numbers[1]);
   }
+  if (operation.kind == Kind::CursorSeek) {
+    return seek_cursor(operation.numbers[0] % kSlotCount, operation.keys[0]);
+  }
   if (operation.kind == Kind::CursorRelease) {
     cursors_[operation.numbers[0] % kSlotCount].reset();
     return "ok";
@@ -192,23 +195,37 @@ std::string ModelSubject::open_cursor(const Operation& operation) {
     if (!snapshot) return "no snapshot";
     model = &*snapshot;
   }
-  Entries entries = model->scan(scan_options(operation));
-  const bool limited = entries.size() == operation.numbers[1];
-  cursor =
-      HeldCursor{.entries = std::move(entries), .end = limited ? ScanEnd::Limit : ScanEnd::End};
+  ScanOptions options = scan_options(operation);
+  const std::uint64_t limit = std::exchange(options.limit, ScanOptions().limit);
+  cursor = HeldCursor{
+      .entries = model->scan(options), .reverse = options.reverse, .limit = limit, .left = limit};
   return "ok";
 }
 
 std::string ModelSubject::step_cursor(std::size_t slot, std::uint64_t count) {
   auto& cursor = cursors_[slot];
   if (!cursor) return "no cursor";
-  const std::size_t left = cursor->entries.size() - cursor->position;
+  const std::size_t rest = cursor->entries.size() - cursor->position;
   const auto begin = cursor->entries.begin() + static_cast<std::ptrdiff_t>(cursor->position);
-  const std::size_t given = std::min<std::uint64_t>(left, count);
+  const std::size_t given = std::min({std::uint64_t{rest}, cursor->left, count});
   cursor->position += given;
+  cursor->left -= given;
   cursor->ended = cursor->ended || given < count;  // It ends by the step that finds nothing.
+  const ScanEnd end = cursor->left == 0 ? ScanEnd::Limit : ScanEnd::End;
   return answer(Entries(begin, begin + static_cast<std::ptrdiff_t>(given)),
-                cursor->ended ? cursor->end : ScanEnd::None);
+                cursor->ended ? end : ScanEnd::None);
+}
+
+std::string ModelSubject::seek_cursor(std::size_t slot, std::string_view key) {
+  auto& cursor = cursors_[slot];
+  if (!cursor) return "no cursor";
+  const auto first = std::find_if(
+      cursor->entries.begin(), cursor->entries.end(),
+      [&](const auto& entry) { return cursor->reverse ? entry.first <= key : entry.first >= key; });
+  cursor->position = static_cast<std::size_t>(first - cursor->entries.begin());
+  cursor->left = cursor->limit;
+  cursor->ended = false;
+  return "ok";
 }
 
 std::string ModelSubject::apply_other(const Operation& operation) {

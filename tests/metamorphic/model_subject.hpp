@@ -23,10 +23,11 @@ class ModelSubject final : public Subject {
     [[nodiscard]] ScanOptions options(std::uint64_t limit) const;
   };
   struct HeldCursor {
-    Entries entries;
+    Entries entries;  // As if there were no limit.
+    bool reverse = false;
+    std::uint64_t limit = 0, left = 0;
     std::size_t position = 0;
-    ScanEnd end = ScanEnd::End;  // What it ends by,
-    bool ended = false;          // once it does.
+    bool ended = false;
   };
 
   [[nodiscard]] std::optional<std::string> apply_write(const Operation& operation);
@@ -39,6 +40,7 @@ class ModelSubject final : public Subject {
   [[nodiscard]] std::string scan_into(std::size_t slot, const Range& range, std::uint64_t limit);
   [[nodiscard]] std::string open_cursor(const Operation& operation);
   [[nodiscard]] std::string step_cursor(std::size_t slot, std::uint64_t count);
+  [[nodiscard]] std::string seek_cursor(std::size_t slot, std::string_view key);
   [[nodiscard]] std::string fail_fast_write(const Operation& operation);
   [[nodiscard]] std::string figures() const;
   void reopened();

@@ -29,6 +29,7 @@ constexpr std::array<KindInfo, kKindCount> kKinds = {{
     {"window_scan", 3, 0, 2},
     {"cursor_open", 3, 0, 4},
     {"cursor_next", 0, 0, 2},
+    {"cursor_seek", 1, 0, 1},
     {"cursor_release", 0, 0, 1},
     {"snapshot_take", 0, 0, 1},
     {"snapshot_get", 1, 0, 1},

@@ -29,6 +29,7 @@ enum class Kind : std::uint8_t {
   CursorOpen,        // from to prefix, reverse limit slot snapshot: held until it is released.
                      // `snapshot` is a snapshot's slot + 1; 0: the present.
   CursorNext,        // slot count
+  CursorSeek,        // k slot
   CursorRelease,     // slot
   SnapshotTake,      // slot
   SnapshotGet,       // k slot
@@ -57,7 +58,7 @@ enum class Kind : std::uint8_t {
   TypedGet,         // k
   TypedScan,        // from to, reverse limit
 };
-inline constexpr std::size_t kKindCount = 42;
+inline constexpr std::size_t kKindCount = 43;
 
 // The bytes of a value, by their size and what they are made from.
 struct Value {
