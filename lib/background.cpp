@@ -6,6 +6,7 @@
 #include <system_error>
 #include <utility>
 
+#include "directory/thread_priority.hpp"
 #include "lib/hooks.hpp"
 #include "lib/maintenance.hpp"
 #include "varve/error.hpp"
@@ -17,6 +18,8 @@ using std::chrono::nanoseconds;
 
 // A write at or above this part of the memory budget is slowed.
 constexpr double kPacedFrom = 0.75;
+// And here a relief is called: paced writers alone do not get memory so full.
+constexpr double kRelievedFrom = 0.95;
 // What is assumed of the rate at which memory is freed before it was measured.
 constexpr double kDrainRateStart = 100e6;
 constexpr double kDrainRateMin = 1e6;
@@ -60,6 +63,7 @@ Background::Background(Core& core)
     : core_(core),
       flush_from_(core.options.memory_budget / 2),
       paced_from_(part_of(core.options.memory_budget, kPacedFrom)),
+      relieved_from_(part_of(core.options.memory_budget, kRelievedFrom)),
       quiet_from_(core.options.memory_budget / 32),
       mutex_(core.locks.background),
       drain_rate_(kDrainRateStart) {}
@@ -79,6 +83,9 @@ void Background::start() {
     for (std::size_t i = 0; i < count; ++i) {
       maintenance_threads_.push_back(make_thread([this] { maintain(); }));
     }
+    if (core_.options.tuning.maintenance_nice > 0) {
+      relief_thread_ = make_thread([this] { relieve(); });
+    }
   } catch (const std::system_error& error) {
     if (!maintenance_threads_.empty()) return;  // Fewer do it as well.
     stop(true);
@@ -97,10 +104,12 @@ void Background::stop(bool cancel_job) noexcept {
   }
   work_.notify_all();
   log_work_.notify_all();
+  relief_.notify_all();
   room_.notify_all();
   for (std::thread& thread : maintenance_threads_) {
     if (thread.joinable()) thread.join();
   }
+  if (relief_thread_.joinable()) relief_thread_.join();
   if (log_thread_.joinable()) log_thread_.join();
 }
 
@@ -166,7 +175,36 @@ void Background::wake_log_keeper() noexcept {
   log_work_.notify_one();
 }
 
+void Background::ask_for_relief() noexcept {
+  if (relief_asked_.load(std::memory_order_relaxed)) return;
+  if (relief_asked_.exchange(true, std::memory_order_acq_rel)) return;
+  {
+    const std::lock_guard lock(mutex_);
+    relief_wanted_ = true;
+  }
+  relief_.notify_one();
+}
+
+// What failed, or has no room, is for maintain() to try again, which knows when.
+void Background::relieve() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    relief_.wait(lock, [this] { return stopping_ || relief_wanted_; });
+    if (stopping_) return;
+    relief_wanted_ = false;
+    relief_asked_.store(false, std::memory_order_release);
+    bool worked = true;
+    while (worked && job_failure_ == nullptr && !core_.space.is_short() &&
+           memory_size() >= paced_from_) {
+      lock.unlock();
+      worked = do_one_job();
+      lock.lock();
+    }
+  }
+}
+
 void Background::maintain() {
+  directory::make_thread_nicer(static_cast<int>(core_.options.tuning.maintenance_nice));
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     if (job_failure_ != nullptr) {
@@ -322,6 +360,7 @@ void Background::keep_log() {
 
 void Background::admit_slowly(std::size_t size, const Deadline& deadline, bool erases) {
   wake_if_due();
+  if (memory_size() >= relieved_from_) ask_for_relief();
   const std::size_t limit = memory_limit(core_, erases);
   // Nothing is freed at a rate while there is no space.
   if (core_.options.tuning.inline_maintenance && memory_size() < core_.options.memory_budget &&

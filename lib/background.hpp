@@ -21,7 +21,10 @@ namespace varve::internal {
 
 // The background threads of a concurrent index, and what writers have to do with them.
 //
-//   maintenance  each does due jobs one after the other, until none is due
+//   maintenance  each does due jobs one after the other, until none is due; nicer than the caller's
+//   relief       does so as well while memory is nearly full, and is no nicer: on a machine that
+//   has
+//                no time for the others, writers do not wait for these
 //   log keeper   syncs the log ahead of the flush that will need it, and every sync_interval
 //
 // Pacing: while the deltas hold less than kPacedFrom of the memory budget, writers are not slowed.
@@ -101,7 +104,9 @@ class Background {
   [[noreturn]] void refuse(std::chrono::nanoseconds retry_after) const;
   void wake_if_due() noexcept;
   void wake_log_keeper() noexcept;
+  void ask_for_relief() noexcept;
   void maintain();
+  void relieve();
   bool may_try_again() noexcept;
   bool do_one_job();
   void keep_log();
@@ -113,20 +118,21 @@ class Background {
   void measure_drain(Clock::time_point now) noexcept;
 
   Core& core_;
-  const std::size_t flush_from_, paced_from_;
+  const std::size_t flush_from_, paced_from_, relieved_from_;
   const std::size_t quiet_from_;  // Less in memory is not worth a file.
   CancelToken cancel_;
 
   mutable directory::Mutex mutex_;  // Innermost: nothing is locked under it.
-  std::condition_variable_any work_, log_work_, room_;
+  std::condition_variable_any work_, log_work_, relief_, room_;
   std::atomic<bool> stopping_ = false;  // Written under mutex_.
   bool work_wanted_ = false;            // Guarded by mutex_.
   bool log_sync_wanted_ = false;        // Guarded by mutex_.
+  bool relief_wanted_ = false;          // Guarded by mutex_.
   Clock::time_point next_write_;        // Guarded by mutex_. Reserved by paced writes up to here.
   std::exception_ptr job_failure_;      // Guarded by mutex_.
   Figures figures_;                     // Guarded by mutex_.
   Clock::duration pause_{};             // Guarded by mutex_. Before the failed job is tried again.
-  std::atomic<bool> asked_ = false, log_asked_ = false, job_failed_ = false;
+  std::atomic<bool> asked_ = false, log_asked_ = false, relief_asked_ = false, job_failed_ = false;
   // What read_sampled() saw, and since when it has been so.
   std::atomic<std::size_t> quiet_size_ = 0;
   std::atomic<Clock::rep> quiet_since_ = 0;
@@ -137,7 +143,7 @@ class Background {
   std::uint64_t released_at_mark_ = 0;  // Guarded by mutex_. When the rate was looked at last,
   Clock::time_point mark_;              // or the first job began after a rest.
   std::vector<std::thread> maintenance_threads_;
-  std::thread log_thread_;
+  std::thread log_thread_, relief_thread_;
 };
 
 }  // namespace varve::internal

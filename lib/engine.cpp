@@ -260,6 +260,22 @@ bool Engine::maintain() {
   return worked;
 }
 
+// Returns the segment's end. What range erases have emptied goes first where room is short: that
+// costs none, and the segments are taken in the order of their keys.
+std::string Engine::compact_segment(std::string_view at, const JobControl& control) {
+  while (core_->space.is_short() && drop_erased_segment(*core_, control)) {
+  }
+  const SegmentPtr segment = core_->routes().at(core_->routes().index_of(at));
+  const segment::ViewRef view = Core::view_of(*segment);
+  const bool compact_already = !view->has_memory() && view->slice_count() == 0 &&
+                               view->range_tombstones.empty() && view->runs.size() <= 1 &&
+                               view->main_size() <= core_->options.tuning.segment_size;
+  if (!compact_already) {
+    core_->with_reserve([&] { core_->do_job([&] { merge_main(*core_, segment, control); }); });
+  }
+  return segment->upper();
+}
+
 std::optional<std::string> Engine::compact_step(std::string_view at, std::string_view to,
                                                 const CancelToken* cancel) {
   if (core_->options.read_only) {
@@ -268,14 +284,12 @@ std::optional<std::string> Engine::compact_step(std::string_view at, std::string
   core_->failure.rethrow_if_failed();
   const JobControl control{cancel};
   control.check();
-  const SegmentPtr segment = core_->routes().at(core_->routes().index_of(at));
-  const segment::ViewRef view = Core::view_of(*segment);
-  const bool compact_already = !view->has_memory() && view->slice_count() == 0 &&
-                               view->range_tombstones.empty() && view->runs.size() <= 1 &&
-                               view->main_size() <= core_->options.tuning.segment_size;
-  const std::string upper = segment->upper();
-  if (!compact_already) {
-    core_->with_reserve([&] { core_->do_job([&] { merge_main(*core_, segment, control); }); });
+  std::string upper;
+  try {
+    upper = compact_segment(at, control);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::NoSpace) throw;
+    upper = compact_segment(at, control);  // Now that it is known that there is none.
   }
   if (!upper.empty() && (to.empty() || upper < to)) return upper;
   while (maintain_once(*core_, control)) {  // Neighbours that became small.

@@ -76,6 +76,7 @@ class Engine {
   [[nodiscard]] std::size_t exclusive_scans() const noexcept { return core_->exclusive_scans; }
 
  private:
+  std::string compact_segment(std::string_view at, const JobControl& control);
   friend class EngineCursor;
   [[nodiscard]] Durability admit(const WriteOptions& options);
   // `erases`: the write consists of erases, which may use what is kept back.

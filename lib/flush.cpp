@@ -103,6 +103,11 @@ void flush_slices(Core& core, std::vector<Slice> slices, const JobControl& contr
   for (Slice& slice : slices) {
     if (slice.record) slice.run = pending.open(*slice.record);
   }
+  for (const Slice& slice : slices) {
+    if (!slice.record || !is_being_read(*slice.segment)) continue;
+    const WritingPhase writing(core, control);
+    verify_blocks(*slice.run, control);
+  }
   publish_slices(core, number, slices, pending);
   if (!any_memory || any_slice) return;
   core.run_store.discard(delta_file_name(number));

@@ -144,8 +144,6 @@ bool merge_one_segment(Core& core, const JobControl& control) {
   return false;
 }
 
-// A segment that a range erase covers whole goes without a byte written but the manifest's: when
-// there is no space, that comes first.
 bool merge_one_erased(Core& core, const JobControl& control) {
   const std::vector<SegmentPtr> segments = core.routes().segments();
   for (const SegmentPtr& segment : segments) {
@@ -207,6 +205,12 @@ bool flush_largest(Core& core, std::size_t size_wanted, const JobControl& contro
 }
 
 }  // namespace
+
+bool drop_erased_segment(Core& core, const JobControl& control) {
+  bool worked = false;
+  core.with_reserve([&] { core.do_job([&] { worked = merge_one_erased(core, control); }); });
+  return worked;
+}
 
 bool flush_for_memory(Core& core, const JobControl& control) {
   return memory_due(core) && flush_largest(core, core.options.memory_budget / 8, control);

@@ -32,6 +32,10 @@ namespace varve::internal {
 // policy asks for, merges of small neighbours. False: nothing is due.
 bool maintain_once(Core& core, const JobControl& control = {});
 
+// Merges a segment that a range erase covers whole: that writes no byte but the manifest's. False:
+// there is none.
+bool drop_erased_segment(Core& core, const JobControl& control = {});
+
 // Flushes the largest segments when memory is due. False: it is not.
 bool flush_for_memory(Core& core, const JobControl& control = {});
 

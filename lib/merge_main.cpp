@@ -67,8 +67,15 @@ std::uint64_t child_size(const Core& core, std::uint64_t estimate) {
 // Writes the main runs of one merge and makes up the records of the segments that will own them.
 class MainWriter {
  public:
-  MainWriter(Core& core, const JobControl& control, Sequence cut, std::uint64_t child_size)
-      : core_(core), control_(control), cut_(cut), child_size_(child_size), pending_(core) {}
+  // `parent`: in whose place the children come.
+  MainWriter(Core& core, const JobControl& control, const segment::Segment& parent, Sequence cut,
+             std::uint64_t child_size)
+      : core_(core),
+        control_(control),
+        parent_(parent),
+        cut_(cut),
+        child_size_(child_size),
+        pending_(core) {}
 
   // A child that is there already: the append case's untouched main run.
   void keep(SegmentRecord record, std::shared_ptr<const segment::Run> run) {
@@ -131,11 +138,13 @@ class MainWriter {
     });
     pending_.add(std::move(name));
     auto run = pending_.open(*record.main);
+    if (is_being_read(parent_)) verify_blocks(*run, control_);
     children_.push_back({std::move(record), std::move(run)});
   }
 
   Core& core_;
   const JobControl& control_;
+  const segment::Segment& parent_;
   const Sequence cut_;
   const std::uint64_t child_size_;
   std::uint64_t next_id_ = 0;
@@ -403,7 +412,7 @@ std::vector<SegmentPtr> merge_main(Core& core, const SegmentPtr& segment,
     estimate -= inputs.back().record.size;
     inputs.pop_back();
   }
-  MainWriter writer(core, control, cut, child_size(core, estimate));
+  MainWriter writer(core, control, *segment, cut, child_size(core, estimate));
   SequenceRange range;
   add_ranges(view, range);
   // What a range tombstone has erased whole need not be read.
@@ -463,7 +472,7 @@ SegmentPtr merge_neighbours(Core& core, const SegmentPtr& left, const SegmentPtr
   }
   segment::PruningSource source(deltas, runs, rules_for(snapshots, rules_view, true), left->lower(),
                                 right->upper());
-  MainWriter writer(core, control, cut, UINT64_MAX);
+  MainWriter writer(core, control, *left, cut, UINT64_MAX);
   writer.begin(left->id(), left->lower(), left->version().version() + 1);
   writer.write_all(source, range);
   std::vector<Child> children = writer.finish();
@@ -510,6 +519,10 @@ void merge_tier(Core& core, const SegmentPtr& segment, std::size_t first, std::s
   pending.add(run_file_name(file));
   std::shared_ptr<const segment::Run> run;
   if (record) run = pending.open(*record);
+  if (record && is_being_read(*segment)) {
+    const WritingPhase writing(core, control);
+    verify_blocks(*run, control);
+  }
   const auto replace = [&](auto& list, auto&& replacement) {
     const auto at = list.begin() + static_cast<std::ptrdiff_t>(first);
     list.erase(at, at + static_cast<std::ptrdiff_t>(count));

@@ -8,6 +8,7 @@
 #include "directory/check.hpp"
 #include "directory/mutant.hpp"
 #include "lib/out_of_memory.hpp"
+#include "segment/run_blocks.hpp"
 #include "varve/error.hpp"
 
 namespace varve::internal {
@@ -118,6 +119,23 @@ std::shared_ptr<const segment::Run> PendingFiles::open(const RunRecord& record) 
   auto run = core_.run_store.open(record);
   opened_.push_back(record);
   return run;
+}
+
+bool is_being_read(const segment::Segment& segment) noexcept {
+  constexpr std::uint64_t kReadCostMin = 16;  // A thousand reads or two: see note_read().
+  return segment.read_cost() >= kReadCostMin;
+}
+
+void verify_blocks(const segment::Run& run, const JobControl& control) {
+  constexpr std::size_t kBlocksPerCheck = 64;
+  const segment::RunBlocks& blocks = run.blocks();
+  if (!blocks.mapped()) return;
+  VARVE_HOOK("job.verifying");
+  std::string unused;
+  for (std::size_t block = 0; block < blocks.count(); ++block) {
+    static_cast<void>(blocks.load(block, unused));
+    if (block % kBlocksPerCheck == 0) control.check();
+  }
 }
 
 void pad_to_slice(directory::Sink& sink) {

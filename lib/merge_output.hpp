@@ -28,6 +28,14 @@ inline constexpr std::uint64_t kCancelCheckInterval = 4096;  // Entries.
     Core& core, directory::Sink& sink, std::uint64_t seed, segment::PruningSource& source,
     std::uint64_t cut, const JobControl& control, std::string* last_key = nullptr);
 
+// Is a new run of the segment worth a verify_blocks()? Yes, if reads of it were noted lately.
+[[nodiscard]] bool is_being_read(const segment::Segment& segment) noexcept;
+
+// Verifies the blocks of a mapped run that nobody reads yet, in the job's time: else each reader
+// would do it, and wait for the pages, at the first touch of a block.
+// Errors: Corruption, Io: what was written cannot be read; Cancelled.
+void verify_blocks(const segment::Run& run, const JobControl& control);
+
 // Pads the sink to kSliceAlignment.
 void pad_to_slice(directory::Sink& sink);
 

@@ -76,6 +76,7 @@ void check_options(const Options& options) {
   check_range<std::uint32_t>("tuning.delta_runs_max", tuning.delta_runs_max, 2, 64);
   check_range<std::uint32_t>("tuning.maintenance_threads", tuning.maintenance_threads, 0, 64);
   check_range("tuning.maintenance_share", tuning.maintenance_share, 0.05, 1.0);
+  check_range<std::uint32_t>("tuning.maintenance_nice", tuning.maintenance_nice, 0, 19);
   check_range<std::size_t>("tuning.hot_path_size", tuning.hot_path_size, 0, kGiB);
   check_range<std::size_t>("tuning.reserve_size", tuning.reserve_size, 0, 16 * kGiB);
   check_range<std::size_t>("tuning.log_file_size", tuning.log_file_size, 64 * kKiB, kGiB);

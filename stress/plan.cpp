@@ -44,7 +44,9 @@ Options draw_options(Random& random) {
   tuning.inline_maintenance = !random.one_in(8);
   tuning.maintenance_threads = static_cast<std::uint32_t>(random.below(5));
   const double shares[] = {1, 1, 0.5, 0.05};
+  const std::uint32_t nices[] = {10, 10, 0, 19};
   tuning.maintenance_share = random.pick(shares);
+  tuning.maintenance_nice = random.pick(nices);
   const std::size_t hot_path_sizes[] = {0, 64 * kKiB, kMiB, 4 * kMiB};
   tuning.hot_path_size = random.pick(hot_path_sizes);
   return options;

@@ -74,6 +74,11 @@ struct Tuning {
   // Access::Concurrent: the part of their time in which these threads work on a job, as long as no
   // writer has to wait for them. At once. [0.05, 1]
   double maintenance_share = 1;
+  // Access::Concurrent: by how much these threads are nicer than the one that opens the index, so
+  // that reads and writes need not share their processors with them where processors are scarce
+  // (setpriority(2)). Once memory is nearly full, one more thread, which is no nicer, works as
+  // well. 0: neither. At open. [0, 19]
+  std::uint32_t maintenance_nice = 10;
   // Access::Concurrent: bytes for the values of the keys that are read most, which then answer
   // before the segments are asked (the hot path). Used only while it pays: see Statistics. 0: none.
   // At open. [0, 1 GiB]

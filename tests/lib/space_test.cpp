@@ -175,12 +175,20 @@ TEST_CASE("erases use what is kept back, and nothing else does", "[lib][space]")
   if (!with_reserve) options.tuning.reserve_size = 0;
   SmallDisk on(options, 5 * kMiB);
   on.fill();
-  // Somebody else takes all that is left.
-  on.disk->set_capacity(on.disk->used_size());
+  // Somebody else takes all that is left, now and whenever a job of ours makes more.
+  const auto take_the_rest = [&] { on.disk->set_capacity(on.disk->used_size()); };
+  take_the_rest();
   const std::uint64_t reserve_size = on.index.statistics().space.reserve_size;
   CHECK((reserve_size != 0) == with_reserve);
   if (!with_reserve) {
-    CHECK(error_of([&] { erase_most(on, false); }) == ErrorCode::NoSpace);
+    const auto erase_all = [&] {
+      for (const auto& [key, value] : on.model.scan()) {
+        take_the_rest();
+        on.index.erase(key);
+        on.model.erase(key);
+      }
+    };
+    CHECK(error_of(erase_all) == ErrorCode::NoSpace);
     CHECK(on.wrong() == "");
     CHECK(on.wrong_after_kill() == "");
     return;
@@ -194,8 +202,12 @@ TEST_CASE("erases use what is kept back, and nothing else does", "[lib][space]")
     on.index.erase(key);
     on.model.erase(key);
   };
-  while (on.index.statistics().space.reserve_size == reserve_size) erase_next();
-  CHECK(*on.disk->free_size() > 0);
+  while (on.index.statistics().space.reserve_size == reserve_size) {
+    take_the_rest();
+    erase_next();
+  }
+  // What a job of the background uses at once need not be free any more.
+  if (access == Access::Bare) CHECK(*on.disk->free_size() > 0);
   CHECK(error_of([&] { on.index.put("one more", "value"); }) == ErrorCode::NoSpace);
   WriteBatch mixed;
   mixed.erase("x");
