@@ -26,6 +26,7 @@ namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 using test::error_of;
 using test::kAlways;
+using test::kNetwork;
 using test::kShort;
 using test::Refusal;
 using test::SystemCall;
@@ -224,6 +225,28 @@ TEST_CASE("a status that the system does not tell is an error", "[directory][loc
     CHECK(error_of(status) == ErrorCode::Io);
   }
   CHECK(error_of(status) == std::nullopt);
+}
+
+TEST_CASE("a network file system is refused unless it is allowed", "[directory][lock][fault]") {
+  const TemporaryDirectory temporary;
+  const Refusal refusal(SystemCall::Fstatfs, kNetwork, 0, kAlways);
+  OwnershipRequest request;
+  request.create_lock_file = true;
+  CHECK(error_of([&] { static_cast<void>(acquire_posix_ownership(temporary.path(), request)); }) ==
+        ErrorCode::Unsupported);
+  CHECK(refusal.refused() == 1);
+  CHECK(descriptors_into(temporary.path()) == 0);
+  request.allow_network_file_system = true;
+  acquire_posix_ownership(temporary.path(), request)->verify();
+  CHECK(refusal.refused() == 1);  // Not even asked.
+}
+
+TEST_CASE("the status of a path that leads nowhere is an error", "[directory][lock]") {
+  const TemporaryDirectory temporary;
+  const fs::path loop = temporary.path() / "loop";
+  fs::create_symlink(loop, loop);
+  CHECK(error_of([&] { static_cast<void>(posix_lock_status(loop)); }) == ErrorCode::Io);
+  CHECK(posix_lock_status(temporary.path() / "absent").state == LockState::NotInitialized);
 }
 
 TEST_CASE("a waiting writer that cannot show its sign waits without one",

@@ -22,7 +22,9 @@ enum class SystemCall {
 };
 
 inline constexpr int kAlways = std::numeric_limits<int>::max();
-inline constexpr int kShort = 0;  // As an error number, of Pwrite: half of the bytes are written.
+// As error numbers, where the call succeeds after all:
+inline constexpr int kShort = 0;    // Pwrite: half of the bytes are written.
+inline constexpr int kNetwork = 0;  // Fstatfs: it is NFS.
 
 // From its construction to its end `call` fails with this errno, after `skipped` calls that do not,
 // `count` times. One at a time. Thread-safety: none.
