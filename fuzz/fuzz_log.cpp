@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Strategy: the input is what follows a log's header, with a first byte that chooses what the
 // manifest says of the log. The mutator gives most positions that look like a record their right
-// tag and checksum. Invariants: a scan ends, visits ascending records inside the file whose
-// operations parse, and ends where the last one does; what it found, sealed there, is found again.
+// tag and checksum, and leaves one of them as it is now and then, so that whole records follow a
+// broken one. The same input also says which bytes of a sound header are others, under the right
+// checksum. Invariants: a scan ends, visits ascending records inside the file whose operations
+// parse, and ends where the last one does; what it found, sealed there, is found again. A header is
+// decoded to something that encodes to the same bytes, or is refused as Corruption or Unsupported.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <string>
-#include <vector>
+#include <string_view>
 
 #include "directory/bytes.hpp"
 #include "directory/check.hpp"
@@ -26,19 +30,62 @@ using namespace varve::internal;
 constexpr std::uint64_t kNumber = 7;
 
 // Makes records of what stands in `records`, which begin at byte kLogHeaderSize of the file, one
-// behind the other, until one does not fit.
-void repair(char* records, std::size_t size) {
+// behind the other, until one does not fit. Only the size of the one at `left_alone` is looked at.
+void repair(char* records, std::size_t size, std::size_t left_alone) {
   const std::uint64_t log = log_seed("u", kNumber);
-  for (std::size_t at = 0; at + kLogRecordHeaderSize <= size;) {
+  std::size_t position = 0;
+  for (std::size_t at = 0; at + kLogRecordHeaderSize <= size; ++position) {
     const auto payload_size = varve::directory::load_le<std::uint32_t>(records + at + 8);
     if (payload_size > size - at || log_record_size(payload_size) > size - at) return;
     const auto sequence = varve::directory::load_le<std::uint64_t>(records + at + 16);
-    at += encode_log_record(records + at, log, kLogHeaderSize + at, sequence,
-                            {records + at + kLogRecordHeaderSize, payload_size});
+    if (position != left_alone) {
+      encode_log_record(records + at, log, kLogHeaderSize + at, sequence,
+                        {records + at + kLogRecordHeaderSize, payload_size});
+    }
+    at += log_record_size(payload_size);
   }
 }
 
-LogScan scan(const std::string& file, const LogExpectation& expectation) {
+std::string sound_header() {
+  std::string header(kLogHeaderSize, '\0');
+  encode_log_header({.uuid = "u", .number = kNumber, .first_sequence = 1, .boot_id = "boot"},
+                    header.data());
+  return header;
+}
+
+// Each three bytes of `changes` say where another byte of the header differs, and how; zeros change
+// nothing. Most lie in its fields.
+std::string changed_header(std::string_view changes) {
+  constexpr std::size_t kChecksumAt = 4088, kFieldsSize = 176, kChangesMax = 8;
+  std::string header = sound_header();
+  varve::directory::ByteReader reader(changes);
+  for (std::size_t i = 0; i < kChangesMax && reader.remaining() >= 3; ++i) {
+    const auto where = reader.le<std::uint16_t>();
+    const std::size_t at = where % ((where & 0x8000U) != 0 ? kChecksumAt : kFieldsSize);
+    header[at] = static_cast<char>(header[at] ^ reader.le<std::uint8_t>());
+  }
+  varve::directory::store_le(
+      header.data() + kChecksumAt,
+      varve::directory::hash64(
+          {header.data(), kChecksumAt},
+          varve::directory::file_seed({}, varve::directory::ChecksumDomain::Log, 0)));
+  return header;
+}
+
+void check_header(std::string_view bytes) {
+  try {
+    const LogHeader header = decode_log_header(bytes, "log");
+    if (header.uuid.empty()) return;  // Of no index: scan_log() refuses it.
+    std::string again(kLogHeaderSize, '\0');
+    encode_log_header(header, again.data());
+    VARVE_CHECK(again == bytes.substr(0, kLogHeaderSize));
+  } catch (const varve::Error& error) {
+    VARVE_CHECK(error.code() == varve::ErrorCode::Corruption ||
+                error.code() == varve::ErrorCode::Unsupported);
+  }
+}
+
+LogScan scan(std::string_view file, const LogExpectation& expectation) {
   std::uint64_t end = kLogHeaderSize;
   Sequence last = 0;
   const LogScan found = scan_log(file, expectation, "log", [&](const LogRecordView& record) {
@@ -71,16 +118,20 @@ extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t s
     size = 200;
   }
   size = LLVMFuzzerMutate(data, size, size_max);
-  if (size > 1 && seed % 16 != 1) repair(reinterpret_cast<char*>(data) + 1, size - 1);
+  if (size > 1 && seed % 16 != 1) {
+    repair(reinterpret_cast<char*>(data) + 1, size - 1, seed / 64 % 8);
+  }
   return size;
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
-  std::string file(kLogHeaderSize, '\0');
-  encode_log_header({.uuid = "u", .number = kNumber, .first_sequence = 1, .boot_id = "boot"},
-                    file.data());
-  file.append(reinterpret_cast<const char*>(data) + 1, size - 1);
+  // Of exactly its size, so that a sanitizer sees the first byte too far.
+  const std::size_t file_size = kLogHeaderSize + size - 1;
+  const auto copy = std::make_unique<char[]>(file_size);
+  sound_header().copy(copy.get(), kLogHeaderSize);
+  std::memcpy(copy.get() + kLogHeaderSize, data + 1, size - 1);
+  const std::string_view file(copy.get(), file_size);
   LogExpectation expectation{.uuid = "u", .number = kNumber, .boot_id = {}};
   if ((data[0] & 1) != 0) expectation.boot_id = "boot";
   if ((data[0] & 2) != 0) expectation.synced_end = kLogHeaderSize + 8 * (data[0] >> 3);
@@ -93,10 +144,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   VARVE_CHECK(again.end == found.end && again.record_count == found.record_count);
   VARVE_CHECK(again.tail == LogScan::Tail::Clean);
 
-  // The same bytes as a header.
-  try {
-    static_cast<void>(decode_log_header({reinterpret_cast<const char*>(data), size}, "log"));
-  } catch (const varve::Error&) {
-  }
+  const std::string_view bytes(reinterpret_cast<const char*>(data), size);
+  check_header(bytes);
+  check_header(changed_header(bytes.substr(1)));
   return 0;
 }

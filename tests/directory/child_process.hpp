@@ -10,6 +10,9 @@
 #include <stdexcept>
 #include <utility>
 
+// Where a build counts what is reached (preset `coverage`), it keeps the counts. Else null.
+extern "C" [[gnu::weak]] void __gcov_dump();
+
 namespace varve::test {
 
 // A forked process, driven step by step through two pipes; killed and reaped by the destructor.
@@ -43,7 +46,9 @@ class ChildProcess {
     if (pid_ == 0) {
       ::close(to_child[1]);
       ::close(from_child[0]);
-      ::_exit(run(body, Link(to_child[0], from_child[1])));
+      const int status = run(body, Link(to_child[0], from_child[1]));
+      if (__gcov_dump != nullptr) __gcov_dump();
+      ::_exit(status);
     }
     ::close(to_child[0]);
     ::close(from_child[1]);

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -20,6 +21,8 @@ namespace varve::test {
 struct Faults {
   int sync_count = 0, create_count = 0, recycle_count = 0;
   bool fail_sync = false, fail_create = false, fail_publish = false;
+  std::optional<Error> acquire_error;  // What acquire() throws, if anything.
+  std::vector<directory::FileInfo> also_listed;
   std::vector<std::string> steps;
 };
 
@@ -80,7 +83,11 @@ class FaultyDirectory final : public directory::Directory {
     inner_->punch(name, offset, size);
   }
   void remove(std::string_view name) override { inner_->remove(name); }
-  [[nodiscard]] std::vector<directory::FileInfo> list() const override { return inner_->list(); }
+  [[nodiscard]] std::vector<directory::FileInfo> list() const override {
+    std::vector<directory::FileInfo> files = inner_->list();
+    files.insert(files.end(), faults.also_listed.begin(), faults.also_listed.end());
+    return files;
+  }
   [[nodiscard]] std::unique_ptr<directory::LogFile> create_log(std::string_view name,
                                                                std::size_t capacity) override {
     ++faults.create_count;
@@ -98,6 +105,7 @@ class FaultyDirectory final : public directory::Directory {
   [[nodiscard]] std::unique_ptr<directory::Ownership> acquire(LockMode mode,
                                                               std::chrono::milliseconds wait,
                                                               bool create) override {
+    if (faults.acquire_error) throw Error(*faults.acquire_error);
     return inner_->acquire(mode, wait, create);
   }
   [[nodiscard]] LockStatus lock_status() const override { return inner_->lock_status(); }

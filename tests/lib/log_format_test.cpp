@@ -376,6 +376,34 @@ TEST_CASE("a log of another index, number or format is refused", "[lib][log_form
   CHECK(refusal(newer, log.expectation()) == ErrorCode::Unsupported);
 }
 
+TEST_CASE("a log's header whose checksum is right but whose fields are impossible is refused",
+          "[lib][log_format][hostile]") {
+  struct Change {
+    const char* what;
+    std::size_t at;
+    std::uint8_t value;
+  };
+  for (const Change& change : {Change{"format 0", 8, 0},
+                               {"a header's size", 12, 1},
+                               {"reserved bytes", 36, 1},
+                               {"a uuid that is too long", 32, 65},
+                               {"a boot id that is too long", 34, 65},
+                               {"bytes behind the uuid", 40 + 63, 1},
+                               {"bytes behind the boot id", 104 + 63, 1},
+                               {"bytes behind the texts", 168, 1},
+                               {"bytes before the checksum", 4087, 1}}) {
+    INFO(change.what);
+    LogBytes log = example();
+    REQUIRE(log.bytes[change.at] != static_cast<char>(change.value));
+    log.bytes[change.at] = static_cast<char>(change.value);
+    directory::store_le(
+        log.bytes.data() + 4088,
+        directory::hash64({log.bytes.data(), 4088},
+                          directory::file_seed({}, directory::ChecksumDomain::Log, 0)));
+    CHECK(refusal(log.bytes, log.expectation()) == ErrorCode::Corruption);
+  }
+}
+
 TEST_CASE("the log of format 1 is written byte for byte as it always was",
           "[lib][log_format][golden]") {
   const LogBytes log = example();

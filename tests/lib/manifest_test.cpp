@@ -224,6 +224,49 @@ TEST_CASE("hostile counts in a manifest are refused before anything is allocated
   }
 }
 
+TEST_CASE("fields of a manifest that are impossible are refused though its checksum is right",
+          "[lib][manifest][hostile]") {
+  // The only segment is the last part: its slice and range tombstone come before the checksum.
+  Manifest manifest = small_example();
+  manifest.segments[0].range_tombstones.clear();
+  const std::string sound = encode_manifest(manifest);
+  const std::size_t slice_size = [&] {
+    Manifest without = manifest;
+    without.segments[0].slices.clear();
+    return sound.size() - encode_manifest(without).size();
+  }();
+  // Before the checksum and the count of range tombstones.
+  const std::size_t slice_at = sound.size() - 8 - 1 - slice_size;
+  REQUIRE(sound[slice_at] == 2);      // Its kind.
+  REQUIRE(sound[slice_at - 1] == 1);  // How many there are.
+  REQUIRE(sound[slice_at - 2] == 0);  // has_main.
+  const auto refusal_with = [&](std::size_t at, const std::string& bytes, std::size_t replaced) {
+    std::string changed = sound;
+    changed.replace(at, replaced, bytes);
+    directory::store_le(changed.data() + 16, std::uint64_t{changed.size()});
+    fix_checksum(changed);
+    return refusal(changed);
+  };
+  CHECK(refusal_with(8, std::string(4, '\0'), 4) == ErrorCode::Corruption);  // Format 0.
+  for (const char kind : {'\0', '\3', '\xff'}) {
+    CHECK(refusal_with(slice_at, std::string(1, kind), 1) == ErrorCode::Corruption);
+  }
+  CHECK(refusal_with(slice_at - 2, "\2", 1) == ErrorCode::Corruption);
+  // Its tier, of one byte, is followed by two sequences of one byte and a checksum of eight.
+  const std::size_t tier_at = slice_at + slice_size - 8 - 3;
+  REQUIRE(sound[tier_at] == 2);
+  std::string tier;
+  directory::append_varint(tier, std::uint64_t{UINT32_MAX});
+  std::string changed = sound;
+  changed.replace(tier_at, 1, tier);
+  directory::store_le(changed.data() + 16, std::uint64_t{changed.size()});
+  fix_checksum(changed);
+  CHECK(decode_manifest(changed, "MANIFEST").segments[0].slices[0].tier == UINT32_MAX);
+  tier.clear();
+  directory::append_varint(tier, std::uint64_t{UINT32_MAX} + 1);
+  CHECK(refusal_with(tier_at, tier, 1) == ErrorCode::Corruption);
+}
+
 TEST_CASE("a newer format and unknown features are unsupported, not corrupt", "[lib][manifest]") {
   std::string bytes = encode_manifest(example());
   directory::store_le(bytes.data() + 8, Manifest::kFormat + 1);
@@ -268,6 +311,8 @@ TEST_CASE("a manifest whose checksum is right but whose rules are broken is refu
       {"range order", [](Manifest& m) { m.segments[0].range_tombstones[0].sequence = 32; }},
       {"long range",
        [](Manifest& m) { m.segments[0].range_tombstones[0].to.assign(kKeySizeMax + 1, 'x'); }},
+      {"range from a long key",
+       [](Manifest& m) { m.segments[0].range_tombstones[0].from.assign(kKeySizeMax + 1, 'x'); }},
   };
   for (const auto& [name, breakage] : breakages) {
     INFO(name);
