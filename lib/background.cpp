@@ -116,7 +116,6 @@ void Background::job_done() noexcept {
   {
     const std::lock_guard lock(mutex_);
     job_failure_ = nullptr;
-    figures_.last_failure.clear();
     job_failed_.store(false, std::memory_order_relaxed);
     work_wanted_ = true;
   }
@@ -222,7 +221,12 @@ bool Background::do_one_job() {
   } catch (const std::exception&) {
     failure = std::current_exception();
   }
-  measure_held();
+  try {
+    measure_held();
+  } catch (const std::exception&) {
+    // Or else a writer could wait for memory that only a reader holds, and nobody would look again.
+    if (failure == nullptr) failure = std::current_exception();
+  }
   job_ended(worked, failure);
   made_room();
   return worked && failure == nullptr;
@@ -260,10 +264,8 @@ void Background::job_ended(bool worked, const std::exception_ptr& failure) noexc
                                        : std::min<Clock::duration>(2 * pause_, kRetryAfterMax);
       job_failure_ = failure;
       ++figures_.failed_job_count;
-      figures_.last_failure = message_of(failure);
     } else if (worked || jobs_running_ == 0) {
       job_failure_ = nullptr;
-      figures_.last_failure.clear();
     }
     job_failed_.store(job_failure_ != nullptr, std::memory_order_relaxed);
     work_wanted_ = work_wanted_ || worked;  // What it did may have made more due.
@@ -287,7 +289,7 @@ void Background::measure_drain(Clock::time_point now) noexcept {
   released_at_mark_ = released;
 }
 
-void Background::measure_held() noexcept {
+void Background::measure_held() {
   core_.concurrency->domain.collect();
   const auto jobs = core_.join_jobs();
   core_.measure_held_memory();
@@ -389,9 +391,14 @@ void Background::refuse(nanoseconds retry_after) const {
                     retry_after);
 }
 
+// The message is made here: where a job fails there may be no memory for one.
 Background::Figures Background::figures() const {
-  const std::lock_guard lock(mutex_);
-  return figures_;
+  std::unique_lock lock(mutex_);
+  Figures figures = figures_;
+  const std::exception_ptr failure = job_failure_;
+  lock.unlock();
+  if (failure != nullptr) figures.last_failure = message_of(failure);
+  return figures;
 }
 
 }  // namespace varve::internal

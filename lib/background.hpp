@@ -105,7 +105,7 @@ class Background {
   bool may_try_again() noexcept;
   bool do_one_job();
   void keep_log();
-  void measure_held() noexcept;
+  void measure_held();
   void rest(Clock::time_point& worked_since);
   void made_room() noexcept;
   void job_begins() noexcept;

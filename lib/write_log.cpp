@@ -360,9 +360,10 @@ Sequence WriteLog::checkpoint_for_live_size(std::uint64_t size) const noexcept {
 
 void WriteLog::release_through(Sequence checkpoint) {
   std::size_t count = 0;
-  while (count < last_sequences_.size() && last_sequences_[count] <= checkpoint) {
-    released_.push_back({.number = live_[count].number, .recyclable = recyclable_[count]});
-    ++count;
+  while (count < last_sequences_.size() && last_sequences_[count] <= checkpoint) ++count;
+  released_.reserve(released_.size() + count);  // All of them or, without memory, none.
+  for (std::size_t i = 0; i < count; ++i) {
+    released_.push_back({.number = live_[i].number, .recyclable = recyclable_[i]});
   }
   const auto n = static_cast<std::ptrdiff_t>(count);
   live_.erase(live_.begin(), live_.begin() + n);
