@@ -89,7 +89,7 @@ void MemoryDirectory::insert(std::string_view name, const Bytes& bytes) {
   const std::lock_guard lock(mutex_);
   if (!files_.try_emplace(std::string(name), bytes).second) {
     throw Error(ErrorCode::AlreadyExists,
-                "cannot create " + (path_ / name).string() + ": there is a file of that name",
+                "cannot create " + (path_ / name).string() + ": something has that name; move it away",
                 path_ / name);
   }
 }
