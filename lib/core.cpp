@@ -284,27 +284,21 @@ void Core::ready_log(std::size_t payload_size, bool erases) {
     attempt(false);
     return;
   }
-  if (!space.is_short()) {
+  const auto finds_room = [&](bool small) {
     try {
-      attempt(false);
-      return;
+      attempt(small);
+      return true;
     } catch (const Error& error) {
       if (error.code() != ErrorCode::NoSpace) throw;
+      return false;
     }
-  }
-  // Without jobs, whose files come and go.
-  const auto jobs = lock_jobs();
-  for (const auto& find_room :
-       {std::function<bool()>([this] { return give_up_room(); }),
-        std::function<bool()>([this] { return space.give_up(Space::Use::Log); })}) {
-    try {
-      attempt(true);
-      return;
-    } catch (const Error& error) {
-      if (error.code() != ErrorCode::NoSpace) throw;
-      static_cast<void>(find_room());
-    }
-  }
+  };
+  if (!space.is_short() && finds_room(false)) return;
+  const auto jobs = lock_jobs();  // Without jobs, whose files come and go.
+  if (finds_room(true)) return;
+  give_up_room();
+  if (finds_room(true)) return;
+  space.give_up(Space::Use::Log);
   attempt(true);
 }
 
@@ -346,8 +340,11 @@ bool Core::give_up_room() {
 
 void Core::keep_reserve() {
   if (options.read_only) return;
-  std::uint64_t runs_size = 0;
   const auto held = manifest();
+  if (held->edit == reserve_edit_.load(std::memory_order_relaxed)) {
+    if (!space.lacks(Space::Use::Reserve)) return;
+  }
+  std::uint64_t runs_size = 0;
   for (const SegmentRecord& segment : held->segments) {
     if (segment.main) runs_size += segment.main->size;
     for (const RunRecord& slice : segment.slices) runs_size += slice.size;
@@ -359,6 +356,7 @@ void Core::keep_reserve() {
     job_failures.note(JobFailures::kReserve, error.what());
     return;
   }
+  reserve_edit_.store(held->edit, std::memory_order_relaxed);
   job_failures.clear(JobFailures::kReserve);
 }
 
