@@ -198,7 +198,7 @@ bool Background::may_try_again() noexcept {
 bool Background::do_one_job() {
   std::exception_ptr failure;
   bool worked = false;
-  job_begins();
+  const std::uint64_t failed_before = job_begins();
   try {
     // Without a log record, all segments are flushed at one moment, which only a lone job can.
     const bool alone = core_.unlogged_writes;
@@ -227,7 +227,7 @@ bool Background::do_one_job() {
     // Or else a writer could wait for memory that only a reader holds, and nobody would look again.
     if (failure == nullptr) failure = std::current_exception();
   }
-  job_ended(worked, failure);
+  job_ended(worked, failure, failed_before);
   made_room();
   return worked && failure == nullptr;
 }
@@ -247,14 +247,20 @@ void Background::rest(Clock::time_point& worked_since) {
   worked_since = Clock::now();
 }
 
-void Background::job_begins() noexcept {
+// Returns how many have failed so far.
+std::uint64_t Background::job_begins() noexcept {
   const std::lock_guard lock(mutex_);
-  if (jobs_running_++ != 0) return;
-  mark_ = Clock::now();
-  released_at_mark_ = core_.pool.size_released();
+  if (jobs_running_++ == 0) {
+    mark_ = Clock::now();
+    released_at_mark_ = core_.pool.size_released();
+  }
+  return figures_.failed_job_count;
 }
 
-void Background::job_ended(bool worked, const std::exception_ptr& failure) noexcept {
+// That nothing is due says that there is nothing to be tried again, unless a job failed during that
+// look: it had its segments, and nobody would come back to them.
+void Background::job_ended(bool worked, const std::exception_ptr& failure,
+                           std::uint64_t failed_before) noexcept {
   {
     const std::lock_guard lock(mutex_);
     --jobs_running_;
@@ -264,7 +270,7 @@ void Background::job_ended(bool worked, const std::exception_ptr& failure) noexc
                                        : std::min<Clock::duration>(2 * pause_, kRetryAfterMax);
       job_failure_ = failure;
       ++figures_.failed_job_count;
-    } else if (worked || jobs_running_ == 0) {
+    } else if (worked || (jobs_running_ == 0 && failed_before == figures_.failed_job_count)) {
       job_failure_ = nullptr;
     }
     job_failed_.store(job_failure_ != nullptr, std::memory_order_relaxed);

@@ -151,6 +151,10 @@ void AllocationRun::perform(Step::Kind call) {
   const bool done = attempt([&] { call_index(call); });
   if (call == HoldSnapshot) snapshot_model_ = model_;
   if (call == HoldCursor) cursor_model_ = model_;
+  if (doubtful_ != nullptr) {  // What these then show is not known, as in read().
+    if (call == HoldSnapshot) snapshot_.reset();
+    if (call == HoldCursor) cursor_.reset();
+  }
   if (call == DropSnapshot) drop_snapshot();
   if (call == DropCursor) drop_cursor();
   if (!done) must_not_fail();
