@@ -88,9 +88,10 @@ void MemoryDirectory::insert(std::string_view name, const Bytes& bytes) {
   VARVE_CHECK(is_file_name(name) && !is_temporary_name(name));
   const std::lock_guard lock(mutex_);
   if (!files_.try_emplace(std::string(name), bytes).second) {
-    throw Error(ErrorCode::AlreadyExists,
-                "cannot create " + (path_ / name).string() + ": there is a file of that name",
-                path_ / name);
+    throw Error(
+        ErrorCode::AlreadyExists,
+        "cannot create " + (path_ / name).string() + ": something has that name; move it away",
+        path_ / name);
   }
 }
 

@@ -130,7 +130,8 @@ void PosixDirectory::check_absent(std::string_view name) const {
   if (!file_system_->exists(name)) return;
   const std::filesystem::path file_path = path_ / name;
   throw Error(ErrorCode::AlreadyExists,
-              "cannot create " + file_path.string() + ": there is a file of that name", file_path);
+              "cannot create " + file_path.string() + ": something has that name; move it away",
+              file_path);
 }
 
 void PosixDirectory::remove_quietly(std::string_view name) noexcept {

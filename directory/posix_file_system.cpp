@@ -71,6 +71,12 @@ class PosixFile final : public File {
   explicit PosixFile(std::filesystem::path path) noexcept : path_(std::move(path)) {}
   PosixFile(const PosixFile&) = delete;
   PosixFile& operator=(const PosixFile&) = delete;
+  // What close(2) says is absorbed, also where a network file system or a quota tells only there
+  // that written data cannot be stored. Nothing that counts depends on it: runs, manifests and logs
+  // that are followed by another are synced before, and sync() has reported it; a log that is
+  // closed with records that were not is one that all runs have made needless, or its index has
+  // failed to close and said so; what was not named yet is removed. The reserve
+  // (Directory::reserve) may be less than it seems then, which shows when it is needed, as NoSpace.
   ~PosixFile() override {
     if (fd_ >= 0) ::close(fd_);
   }

@@ -125,7 +125,6 @@ void Background::job_done() noexcept {
   {
     const std::lock_guard lock(mutex_);
     job_failure_ = nullptr;
-    figures_.last_failure.clear();
     job_failed_.store(false, std::memory_order_relaxed);
     work_wanted_ = true;
   }
@@ -237,7 +236,7 @@ bool Background::may_try_again() noexcept {
 bool Background::do_one_job() {
   std::exception_ptr failure;
   bool worked = false;
-  job_begins();
+  const std::uint64_t failed_before = job_begins();
   try {
     // Without a log record, all segments are flushed at one moment, which only a lone job can.
     const bool alone = core_.unlogged_writes;
@@ -260,8 +259,13 @@ bool Background::do_one_job() {
   } catch (const std::exception&) {
     failure = std::current_exception();
   }
-  measure_held();
-  job_ended(worked, failure);
+  try {
+    measure_held();
+  } catch (const std::exception&) {
+    // Or else a writer could wait for memory that only a reader holds, and nobody would look again.
+    if (failure == nullptr) failure = std::current_exception();
+  }
+  job_ended(worked, failure, failed_before);
   made_room();
   return worked && failure == nullptr;
 }
@@ -281,14 +285,20 @@ void Background::rest(Clock::time_point& worked_since) {
   worked_since = Clock::now();
 }
 
-void Background::job_begins() noexcept {
+// Returns how many have failed so far.
+std::uint64_t Background::job_begins() noexcept {
   const std::lock_guard lock(mutex_);
-  if (jobs_running_++ != 0) return;
-  mark_ = Clock::now();
-  released_at_mark_ = core_.pool.size_released();
+  if (jobs_running_++ == 0) {
+    mark_ = Clock::now();
+    released_at_mark_ = core_.pool.size_released();
+  }
+  return figures_.failed_job_count;
 }
 
-void Background::job_ended(bool worked, const std::exception_ptr& failure) noexcept {
+// That nothing is due says that there is nothing to be tried again, unless a job failed during that
+// look: it had its segments, and nobody would come back to them.
+void Background::job_ended(bool worked, const std::exception_ptr& failure,
+                           std::uint64_t failed_before) noexcept {
   {
     const std::lock_guard lock(mutex_);
     --jobs_running_;
@@ -298,10 +308,8 @@ void Background::job_ended(bool worked, const std::exception_ptr& failure) noexc
                                        : std::min<Clock::duration>(2 * pause_, kRetryAfterMax);
       job_failure_ = failure;
       ++figures_.failed_job_count;
-      figures_.last_failure = message_of(failure);
-    } else if (worked || jobs_running_ == 0) {
+    } else if (worked || (jobs_running_ == 0 && failed_before == figures_.failed_job_count)) {
       job_failure_ = nullptr;
-      figures_.last_failure.clear();
     }
     job_failed_.store(job_failure_ != nullptr, std::memory_order_relaxed);
     work_wanted_ = work_wanted_ || worked;  // What it did may have made more due.
@@ -325,7 +333,7 @@ void Background::measure_drain(Clock::time_point now) noexcept {
   released_at_mark_ = released;
 }
 
-void Background::measure_held() noexcept {
+void Background::measure_held() {
   core_.concurrency->domain.collect();
   const auto jobs = core_.join_jobs();
   core_.measure_held_memory();
@@ -428,9 +436,14 @@ void Background::refuse(nanoseconds retry_after) const {
                     retry_after);
 }
 
+// The message is made here: where a job fails there may be no memory for one.
 Background::Figures Background::figures() const {
-  const std::lock_guard lock(mutex_);
-  return figures_;
+  std::unique_lock lock(mutex_);
+  Figures figures = figures_;
+  const std::exception_ptr failure = job_failure_;
+  lock.unlock();
+  if (failure != nullptr) figures.last_failure = message_of(failure);
+  return figures;
 }
 
 }  // namespace varve::internal

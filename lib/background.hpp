@@ -110,11 +110,12 @@ class Background {
   bool may_try_again() noexcept;
   bool do_one_job();
   void keep_log();
-  void measure_held() noexcept;
+  void measure_held();
   void rest(Clock::time_point& worked_since);
   void made_room() noexcept;
-  void job_begins() noexcept;
-  void job_ended(bool worked, const std::exception_ptr& failure) noexcept;
+  [[nodiscard]] std::uint64_t job_begins() noexcept;
+  void job_ended(bool worked, const std::exception_ptr& failure,
+                 std::uint64_t failed_before) noexcept;
   void measure_drain(Clock::time_point now) noexcept;
 
   Core& core_;

@@ -31,7 +31,7 @@ namespace varve::internal {
 // Thread-safety: any thread.
 class ConcurrentWriter {
  public:
-  ConcurrentWriter(Core& core, Background& background) noexcept
+  ConcurrentWriter(Core& core, Background& background)
       : core_(core), background_(background), scan_mutex_(core.locks.scan) {}
 
   // Kind: Put or Erase.

@@ -35,10 +35,10 @@ void Core::set_routes(std::unique_ptr<const RouteMap> routes) {
       const_cast<RouteMap*>(routes_.exchange(routes.release(), std::memory_order_acq_rel));
   if (retired == nullptr) return;
   if (concurrency != nullptr) {
-    // Not the template: as a member of an exported class its instance for RouteMap would be a
-    // symbol of the shared library.
-    concurrency->domain.retire(
-        retired, [](void* map) noexcept { delete static_cast<const RouteMap*>(map); });
+    concurrency->domain.retire_intrusive(retired,
+                                         [](concurrent::EpochDomain::Retired* doomed) noexcept {
+                                           delete static_cast<const RouteMap*>(doomed);
+                                         });
   } else {
     delete retired;
   }
@@ -124,9 +124,11 @@ void Core::publish_locked(segment::Segment& segment,
   change(*next);
   const segment::View* retired = segment.publish(next.release());
   if (concurrency != nullptr) {
-    concurrency->domain.retire(const_cast<segment::View*>(retired), [](void* view) noexcept {
-      static_cast<const segment::View*>(view)->release();
-    });
+    // Intrusive: without memory a pinned thread could neither note the view nor wait with it.
+    concurrency->domain.retire_intrusive(const_cast<segment::View*>(retired),
+                                         [](concurrent::EpochDomain::Retired* view) noexcept {
+                                           static_cast<const segment::View*>(view)->release();
+                                         });
   } else {
     retired->release();
   }
@@ -210,8 +212,10 @@ void Core::replace_manifest(const std::function<void(Manifest&)>& edit) {
     }
   });
   if (log == nullptr) return;
-  log->release_through(checkpoint);
-  remove_dead([this] { log->remove_released(); });
+  remove_dead([&] {
+    log->release_through(checkpoint);
+    log->remove_released();
+  });
 }
 
 // The manifest names it no longer: that it is still there costs room and nothing else. An error
@@ -219,7 +223,7 @@ void Core::replace_manifest(const std::function<void(Manifest&)>& edit) {
 void Core::remove_dead(const std::function<void()>& remove) {
   try {
     remove();
-  } catch (const Error& error) {
+  } catch (const std::exception& error) {
     job_failures.note(JobFailures::kRemoval, error.what());
     return;
   }
@@ -280,27 +284,21 @@ void Core::ready_log(std::size_t payload_size, bool erases) {
     attempt(false);
     return;
   }
-  if (!space.is_short()) {
+  const auto finds_room = [&](bool small) {
     try {
-      attempt(false);
-      return;
+      attempt(small);
+      return true;
     } catch (const Error& error) {
       if (error.code() != ErrorCode::NoSpace) throw;
+      return false;
     }
-  }
-  // Without jobs, whose files come and go.
-  const auto jobs = lock_jobs();
-  for (const auto& find_room :
-       {std::function<bool()>([this] { return give_up_room(); }),
-        std::function<bool()>([this] { return space.give_up(Space::Use::Log); })}) {
-    try {
-      attempt(true);
-      return;
-    } catch (const Error& error) {
-      if (error.code() != ErrorCode::NoSpace) throw;
-      static_cast<void>(find_room());
-    }
-  }
+  };
+  if (!space.is_short() && finds_room(false)) return;
+  const auto jobs = lock_jobs();  // Without jobs, whose files come and go.
+  if (finds_room(true)) return;
+  give_up_room();
+  if (finds_room(true)) return;
+  space.give_up(Space::Use::Log);
   attempt(true);
 }
 
@@ -342,8 +340,11 @@ bool Core::give_up_room() {
 
 void Core::keep_reserve() {
   if (options.read_only) return;
-  std::uint64_t runs_size = 0;
   const auto held = manifest();
+  if (held->edit == reserve_edit_.load(std::memory_order_relaxed)) {
+    if (!space.lacks(Space::Use::Reserve)) return;
+  }
+  std::uint64_t runs_size = 0;
   for (const SegmentRecord& segment : held->segments) {
     if (segment.main) runs_size += segment.main->size;
     for (const RunRecord& slice : segment.slices) runs_size += slice.size;
@@ -355,6 +356,7 @@ void Core::keep_reserve() {
     job_failures.note(JobFailures::kReserve, error.what());
     return;
   }
+  reserve_edit_.store(held->edit, std::memory_order_relaxed);
   job_failures.clear(JobFailures::kReserve);
 }
 

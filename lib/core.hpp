@@ -167,7 +167,7 @@ class Core {
   void with_reserve(const std::function<void()>& work);
   // Gives up what is kept back for jobs: spare log files, most of the reserve. False: nothing was.
   bool give_up_room();
-  // Takes the reserve that belongs to the runs, if there is room.
+  // Takes the reserve that belongs to the runs, if there is room. Cheap while they are the same.
   void keep_reserve();
   // Refuses a write other than an erase as long as the reserve cannot be had. Errors: NoSpace.
   void admit_growth();
@@ -225,6 +225,7 @@ class Core {
   std::atomic<std::uint64_t> next_delta_number_ = 0, next_segment_id_ = 0;  // If the manifest's
                                                                             // are not higher.
   bool log_listed_ = false;  // The manifest names the log file that is being written.
+  std::atomic<std::uint64_t> reserve_edit_ = 0;  // Of the manifest whose runs have their reserve.
   std::atomic<std::size_t> lacking_payload_ =
       0;  // Of the record that had no room for its log file.
 };

@@ -26,7 +26,7 @@ class JobBoard {
  public:
   using Lock = std::unique_lock<directory::Mutex>;
 
-  explicit JobBoard(const directory::LockClass& lock_class) noexcept : mutex_(lock_class) {}
+  explicit JobBoard(const directory::LockClass& lock_class) : mutex_(lock_class) {}
 
   // Waits until no job is writing; no other begins while the lock is held or waited for.
   [[nodiscard]] Lock lock() {
@@ -56,7 +56,6 @@ class JobBoard {
   [[nodiscard]] bool claimed(std::uint64_t segment_id) const noexcept {
     return std::find(claims_.begin(), claims_.end(), segment_id) != claims_.end();
   }
-  [[nodiscard]] bool any_claimed() const noexcept { return !claims_.empty(); }
   void claim(std::uint64_t segment_id) { claims_.push_back(segment_id); }
   void give_up(std::uint64_t segment_id) noexcept {
     const auto at = std::find(claims_.begin(), claims_.end(), segment_id);

@@ -22,7 +22,8 @@ class JobFailures {
   static constexpr std::uint64_t kReserve = 0, kRemoval = ~std::uint64_t{0},
                                  kLogKeeper = kRemoval - 1;
 
-  void note(std::uint64_t segment_id, const std::string& message);
+  // Without memory to note which segment it is, all of them rest for a while.
+  void note(std::uint64_t segment_id, const char* message) noexcept;
   // The segment was merged, or is no more.
   void clear(std::uint64_t segment_id) noexcept;
   // True while it is to be left alone.
@@ -44,8 +45,12 @@ class JobFailures {
     Clock::time_point next_try;
     Clock::duration pause{};
   };
+  void set_pause(Failing& failing) noexcept;
+  void count_failing() noexcept;
+
   mutable std::mutex mutex_;                  // Innermost.
   std::map<std::uint64_t, Failing> failing_;  // Guarded by mutex_. By segment id.
+  Failing unnamed_;                           // Guarded by mutex_. Without a pause: none.
   std::atomic<std::uint64_t> count_ = 0, failing_count_ = 0;
 };
 

@@ -115,6 +115,7 @@ class Decoder {
     manifest_.value_codec = reader_.sized();
     manifest_.options_text = reader_.sized();
     check_read("a text");
+    check_limits();
     read_logs();
     read_segments();
     if (reader_.remaining() != 0) {
@@ -191,6 +192,18 @@ class Decoder {
     segment_count_ = reader_.le<std::uint64_t>();
   }
 
+  void check_limit(std::size_t at, const char* what, std::uint64_t found, std::uint64_t max) const {
+    if (found <= max) return;
+    fail(at, std::string(what) + " up to " + std::to_string(max) + " expected, " +
+                 std::to_string(found) + " found");
+  }
+  void check_limits() const {
+    check_limit(48, "a next segment id", manifest_.next_segment_id, kManifestSegmentIdMax);
+    check_limit(56, "a next delta number", manifest_.next_delta_number, kManifestNumberMax);
+    check_limit(64, "a next log number", manifest_.next_log_number, kManifestNumberMax);
+    check_limit(72, "a last sequence", manifest_.last_sequence, kManifestNumberMax);
+  }
+
   void check_count(std::uint64_t count, std::uint64_t size_min, const char* what) const {
     check_read(what);
     const std::uint64_t count_max = reader_.remaining() / size_min;
@@ -249,6 +262,7 @@ class Decoder {
     segment.id = reader_.varint();
     segment.fence = reader_.sized();
     segment.version = reader_.varint();
+    check_limit(segment_offsets_.back(), "a version", segment.version, kManifestNumberMax);
     segment.flushed_sequence = reader_.varint();
     const std::size_t at = reader_.offset();
     const auto has_main = reader_.le<std::uint8_t>();

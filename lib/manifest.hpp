@@ -59,6 +59,10 @@ struct Manifest {
 
 inline constexpr std::string_view kManifestName = "MANIFEST";
 inline constexpr std::uint64_t kManifestSizeMax = std::uint64_t{1} << 30;
+// Nothing that counts up comes near these. A reader refuses more, so that whoever counts on need
+// not look; the engine keeps segment ids in 32 bits.
+inline constexpr std::uint64_t kManifestNumberMax = std::uint64_t{1} << 62;
+inline constexpr std::uint64_t kManifestSegmentIdMax = 0xff000000;
 
 // Features that this reader knows; every other bit in feature_bits is Unsupported.
 inline constexpr std::uint64_t kManifestFeaturesKnown = 0;
@@ -73,9 +77,10 @@ struct ManifestProblem {
   std::size_t segment = kNoSegment;
 };
 // The rules, beyond the encoding: at least one segment, the first fence empty and fences strictly
-// ascending, ids unique, logs strictly ascending, every number below its "next" one, no main file
-// twice, no two slices of a delta file overlapping, sequences of runs at most last_sequence, range
-// tombstones in the order of their sequences. Finds the first one that is broken.
+// ascending, ids unique, logs strictly ascending, every number below its "next" one, a main run of
+// the segment's id and at most of its version, no two slices of a delta file overlapping, sequences
+// of runs at most last_sequence, range tombstones in the order of their sequences. Finds the first
+// one that is broken.
 [[nodiscard]] std::optional<ManifestProblem> find_manifest_problem(const Manifest& manifest);
 
 // Requires: no problem as above; a manifest that decode_manifest() would refuse is a bug of the
@@ -83,8 +88,8 @@ struct ManifestProblem {
 [[nodiscard]] std::string encode_manifest(const Manifest& manifest);
 // Encodes even what breaks the rules: for tests and fuzzing of the reader.
 [[nodiscard]] std::string encode_manifest_unchecked(const Manifest& manifest);
-// Verifies the checksum, every count against the bytes left before it allocates, then the rules
-// above. Errors: Corruption (path, offset, expected, found), Unsupported (newer format or
+// Verifies the checksum, every count against the bytes left before it allocates, the limits, then
+// the rules above. Errors: Corruption (path, offset, expected, found), Unsupported (newer format or
 // features).
 [[nodiscard]] Manifest decode_manifest(std::string_view bytes, const std::string& path);
 // What the last eight bytes of a manifest must be, given all bytes before them.

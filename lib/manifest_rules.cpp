@@ -37,6 +37,22 @@ std::string run_problem(const RunRecord& run, RunRecord::Kind kind, const Manife
   return {};
 }
 
+// A merge names its main run by the segment and its next version. Were that below the version of
+// the run that is there, a later merge would come to the name of a file in use.
+std::string main_problem(const SegmentRecord& segment) {
+  const RunRecord& main = *segment.main;
+  if (main.file_number != segment.id) {
+    return run_file_name(main) + ": a main run of segment " + std::to_string(segment.id) +
+           " expected, one of segment " + std::to_string(main.file_number) + " found";
+  }
+  if (main.file_version > segment.version) {
+    return run_file_name(main) + ": a version up to the segment's, " +
+           std::to_string(segment.version) + ", expected, " + std::to_string(main.file_version) +
+           " found";
+  }
+  return {};
+}
+
 // The problems that a segment has by itself.
 std::string segment_problem(const SegmentRecord& segment, const Manifest& manifest) {
   if (segment.id >= manifest.next_segment_id) {
@@ -45,6 +61,8 @@ std::string segment_problem(const SegmentRecord& segment, const Manifest& manife
   if (segment.fence.size() > kKeySizeMax) return "its fence is longer than a key may be";
   if (segment.main) {
     std::string problem = run_problem(*segment.main, RunRecord::Kind::Main, manifest);
+    if (!problem.empty()) return problem;
+    problem = main_problem(segment);
     if (!problem.empty()) return problem;
   }
   for (const RunRecord& slice : segment.slices) {

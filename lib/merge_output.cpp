@@ -116,6 +116,7 @@ PendingFiles::~PendingFiles() {
 }
 
 std::shared_ptr<const segment::Run> PendingFiles::open(const RunRecord& record) {
+  opened_.reserve(opened_.size() + 1);  // What is open is noted, whatever happens.
   auto run = core_.run_store.open(record);
   opened_.push_back(record);
   return run;

@@ -8,13 +8,14 @@
 
 #include "segment/fence_tree.hpp"
 #include "segment/segment.hpp"
+#include "varve/concurrent/epoch.hpp"
 
 namespace varve::internal {
 
 // Which segment owns a key. Replaced whole when segments split or merge.
 // Invariant: segments in key order, without gap or overlap; the first begins at the empty key.
 // Thread-safety: immutable.
-class RouteMap {
+class RouteMap : public concurrent::EpochDomain::Retired {
  public:
   explicit RouteMap(std::vector<std::shared_ptr<segment::Segment>> segments);
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <exception>
 #include <string>
 #include <utility>
 
@@ -75,7 +76,7 @@ bool Space::give_up(Use use) {
 std::optional<std::uint64_t> Space::free_size() const noexcept {
   try {
     return directory_.free_size();
-  } catch (const Error&) {
+  } catch (const std::exception&) {
     return std::nullopt;  // As where the medium does not tell.
   }
 }

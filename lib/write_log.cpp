@@ -26,6 +26,7 @@ static_assert(kPayloadSizeMax <= UINT32_MAX);
 // A buffer that held a huge record gives its memory back.
 constexpr std::size_t kStagedCapacityMax = std::size_t{1} << 20;
 constexpr std::size_t kSmallFileSize = std::size_t{1} << 20;  // See rotate().
+constexpr int kTakenNamesMax = 16;  // One after the other, before a rotation gives up.
 
 void remove_quietly(directory::Directory& directory, std::uint64_t number) noexcept {
   try {
@@ -188,21 +189,38 @@ void WriteLog::lead() {
   arrivals_flushed_ = covered_to;
 }
 
-std::unique_ptr<directory::LogFile> WriteLog::make_file(std::uint64_t number,
+// An open removes what it may from such names, but somebody can put something there later; and a
+// link, a pipe or a directory is never removed. Neither may end all writing.
+std::unique_ptr<directory::LogFile> WriteLog::make_file(std::uint64_t& number,
                                                         std::size_t capacity) {
+  for (int taken_count = 0;; ++number) {
+    try {
+      return make_file_named(number, capacity);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::AlreadyExists || ++taken_count == kTakenNamesMax) throw;
+    }
+  }
+}
+
+std::unique_ptr<directory::LogFile> WriteLog::make_file_named(std::uint64_t number,
+                                                              std::size_t capacity) {
   const std::string name = log_file_name(number);
+  std::optional<std::uint64_t> recycled;
   try {
     if (spares_.empty()) return directory_.create_log(name, capacity);
     // Taken off the list first: after a failure nobody knows which name it has.
-    const std::uint64_t spare = spares_.back();
+    recycled = spares_.back();
     spares_.pop_back();
-    return directory_.recycle_log(log_file_name(spare), name, capacity);
+    return directory_.recycle_log(log_file_name(*recycled), name, capacity);
   } catch (const directory::SyncError& error) {
     remove_quietly(directory_, number);
     poison(error);
   } catch (const Error& error) {
-    // A half-made file would be in the way of the next attempt; one that was there is not ours.
-    if (error.code() != ErrorCode::AlreadyExists) remove_quietly(directory_, number);
+    if (error.code() == ErrorCode::AlreadyExists) {  // What was there is not ours.
+      if (recycled) spares_.push_back(*recycled);    // And nothing has happened to that one.
+    } else {
+      remove_quietly(directory_, number);  // Half made, it would be in the way of the next attempt.
+    }
     throw;
   } catch (const std::bad_alloc&) {
     remove_quietly(directory_, number);
@@ -222,9 +240,9 @@ void WriteLog::rotate(std::uint64_t number, Sequence first_sequence, std::size_t
   live_.reserve(live_.size() + 1);  // So that nothing throws once the new file is there.
   last_sequences_.reserve(live_.size() + 1);
   recyclable_.reserve(live_.size() + 1);
+  auto file = make_file(number, capacity);
   const LogHeader header{
       .uuid = uuid_, .number = number, .first_sequence = first_sequence, .boot_id = boot_id_};
-  auto file = make_file(number, capacity);
   VARVE_CHECK(file->capacity() >= capacity);
   encode_log_header(header, file->data());
   try {
@@ -360,9 +378,10 @@ Sequence WriteLog::checkpoint_for_live_size(std::uint64_t size) const noexcept {
 
 void WriteLog::release_through(Sequence checkpoint) {
   std::size_t count = 0;
-  while (count < last_sequences_.size() && last_sequences_[count] <= checkpoint) {
-    released_.push_back({.number = live_[count].number, .recyclable = recyclable_[count]});
-    ++count;
+  while (count < last_sequences_.size() && last_sequences_[count] <= checkpoint) ++count;
+  released_.reserve(released_.size() + count);  // All of them or, without memory, none.
+  for (std::size_t i = 0; i < count; ++i) {
+    released_.push_back({.number = live_[i].number, .recyclable = recyclable_[i]});
   }
   const auto n = static_cast<std::ptrdiff_t>(count);
   live_.erase(live_.begin(), live_.begin() + n);

@@ -64,8 +64,9 @@ class WriteLog {
   ~WriteLog();
 
   // Begins file `number` (recycling a dead one when there is one, else creating), big enough for a
-  // record of `payload_size` bytes. Syncs and seals the file before it. The caller must make the
-  // number known in the manifest before it appends.
+  // record of `payload_size` bytes. Where something that is not ours has that name, it is left
+  // alone and one of the next numbers is taken. Syncs and seals the file before it. The caller must
+  // make the number, that of live().back(), known in the manifest before it appends.
   // `small`: not the usual size, but enough for some records; for when there is little space.
   // Requires: `number` above all live ones; `first_sequence` above the last one appended.
   void rotate(std::uint64_t number, Sequence first_sequence, std::size_t payload_size,
@@ -145,7 +146,8 @@ class WriteLog {
   void sync_current();                           // Requires: sync_mutex_ held.
   void gather() noexcept;
   void lead();
-  std::unique_ptr<directory::LogFile> make_file(std::uint64_t number, std::size_t capacity);
+  std::unique_ptr<directory::LogFile> make_file(std::uint64_t& number, std::size_t capacity);
+  std::unique_ptr<directory::LogFile> make_file_named(std::uint64_t number, std::size_t capacity);
 
   directory::Directory& directory_;
   const std::string uuid_, boot_id_;

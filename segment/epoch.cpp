@@ -4,6 +4,8 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include <cstddef>
+#include <iterator>
 #include <limits>
 #include <new>
 #include <thread>
@@ -27,6 +29,11 @@ constinit std::atomic<std::uint64_t> fence_word{0};
 namespace {
 
 constinit std::atomic<EpochSlot*> slots{nullptr};
+
+// A pin cannot fail, so most processes need no memory for one: the slots of the first threads that
+// are there together.
+constinit EpochSlot first_slots[64];
+constinit std::atomic<std::size_t> first_slot_count{0};
 
 // After the destructor of SlotReturn ran, a later destructor of the thread may pin again.
 constinit thread_local bool thread_is_ending = false;
@@ -68,8 +75,15 @@ EpochSlot* find_free_slot() noexcept {
   return nullptr;
 }
 
+EpochSlot* make_slot() noexcept {
+  const std::size_t number = first_slot_count.fetch_add(1, std::memory_order_relaxed);
+  if (number < std::size(first_slots)) return &first_slots[number];
+  first_slot_count.store(std::size(first_slots), std::memory_order_relaxed);  // Never wraps.
+  return new (std::nothrow) EpochSlot;
+}
+
 EpochSlot* add_slot() noexcept {
-  auto* const slot = new (std::nothrow) EpochSlot;
+  EpochSlot* const slot = make_slot();
   VARVE_CHECK(slot != nullptr);
   slot->taken.store(true, std::memory_order_relaxed);
   slot->next = slots.load(std::memory_order_relaxed);

@@ -14,6 +14,7 @@
 #include "segment/entry.hpp"
 #include "segment/run.hpp"
 #include "segment/run_record.hpp"
+#include "varve/concurrent/epoch.hpp"
 
 namespace varve::segment {
 
@@ -34,9 +35,10 @@ struct FilterTally {
 //   active -> frozen[0..] -> runs[0..] (delta runs, then the main run as the last one)
 //
 // Lifetime: counted. The segment holds one reference to its current view; whoever keeps a view for
-// longer than a call (a cursor, a job) holds its own.
+// longer than a call (a cursor, a job) holds its own. A view that was replaced can be handed to an
+// EpochDomain, which then holds the segment's reference.
 // Thread-safety: all const; acquire() and release() from any thread.
-class View {
+class View : public concurrent::EpochDomain::Retired {
  public:
   std::shared_ptr<Delta> active;
   std::vector<std::shared_ptr<const Delta>> frozen;

@@ -42,7 +42,7 @@ struct LockHealthOptions {
   std::chrono::nanoseconds deadlock_check_after = std::chrono::seconds(1);
   // Called once when contention becomes high, and once per deadlock, by the thread that notices it,
   // which holds locks of the index: be brief, and do not call the index. What it throws is dropped.
-  std::function<void(const LockAlert&)> on_alert;
+  std::function<void(const LockAlert&)> on_alert = {};
 };
 
 // Durations of one kind. Percentiles are within 2 %.

@@ -94,7 +94,7 @@ struct Options {
   std::size_t memory_budget = std::size_t{128} << 20;  // Bytes of deltas. [256 KiB, 1 TiB]
   Reads reads = Reads::Mapped;
   CloseMode close = CloseMode::CancelJobs;
-  LockHealthOptions lock_health;  // Of the locks of Access::Concurrent: see lock_report().
+  LockHealthOptions lock_health = {};  // Of the locks of Access::Concurrent: see lock_report().
   // Reads, snapshots and snapshot scans that last longer are counted in the statistics: they keep
   // memory, and entries that merges would drop. 0: none are. [0, 1 day]
   std::chrono::milliseconds reader_age_limit{60'000};
@@ -108,9 +108,9 @@ struct Options {
   bool allow_network_file_system = false;  // NFS, CIFS, 9p, FUSE: weaker promises, see README.
   // Names of the typed layer's codecs; persisted at creation. Where both sides are non-empty and
   // differ, open() throws Mismatch. TypedIndex fills them in.
-  std::string key_codec;
-  std::string value_codec;
-  Tuning tuning;
+  std::string key_codec = {};
+  std::string value_codec = {};
+  Tuning tuning = {};
 };
 
 struct WriteOptions {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/crash/allocation_failure.hpp"
 
+#include <atomic>
 #include <cstddef>
 #include <cstdlib>
 #include <new>
@@ -8,17 +9,18 @@
 namespace {
 
 struct State {
-  bool armed = false, sticky = false, fired = false;
-  std::uint64_t nth = 0, count = 0;
-  std::int64_t live = 0;
+  std::atomic<bool> armed = false, sticky = false, fired = false;
+  std::atomic<std::uint64_t> nth = 0, count = 0;
+  std::atomic<std::int64_t> live = 0;
 };
-constinit thread_local State state;
+constinit State state;
+constinit thread_local bool outside = false;  // The test's own thread, between two calls.
 
 bool refuse() noexcept {
-  if (!state.armed) return false;
+  if (outside || !state.armed) return false;
   const std::uint64_t number = state.count++;
   const bool hit = number == state.nth || (state.sticky && number > state.nth);
-  state.fired = state.fired || hit;
+  if (hit) state.fired = true;
   return hit;
 }
 
@@ -66,11 +68,12 @@ void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
 namespace varve::test {
 
 void AllocationFailure::arm(std::uint64_t nth, bool sticky) noexcept {
-  state.armed = true;
+  outside = true;
   state.sticky = sticky;
   state.fired = false;
   state.nth = nth;
   state.count = 0;
+  state.armed = true;
 }
 void AllocationFailure::disarm() noexcept {
   state.armed = false;
@@ -83,6 +86,13 @@ bool AllocationFailure::fired() noexcept {
 }
 std::int64_t AllocationFailure::live_count() noexcept {
   return state.live;
+}
+
+AllocationFailure::Inside::Inside() noexcept {
+  outside = false;
+}
+AllocationFailure::Inside::~Inside() {
+  outside = true;
 }
 
 }  // namespace varve::test

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "tests/crash/scenario_options.hpp"
 #include "tests/crash/scenarios.hpp"
 
 namespace varve::test {
@@ -6,12 +7,6 @@ namespace {
 
 using enum Step::Kind;
 using enum Durability;
-
-void piling_up(Options& options) {
-  options.tuning.compaction_ratio = 4;
-  options.tuning.tier_fanout = 16;
-  options.tuning.delta_runs_max = 64;
-}
 
 const std::vector<Scenario> kFaults = {
     {.name = "writes, a flush and a sync",

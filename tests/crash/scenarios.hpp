@@ -8,7 +8,9 @@
 
 namespace varve::test {
 
-// The table of scenarios of the whole engine, by what they are about.
+// The table of scenarios of the whole engine, by what they are about. They are tiny histories: a
+// state must be recovered, checked and compared in about a millisecond. Where segments split,
+// values are large instead, so that a few dozen writes suffice.
 [[nodiscard]] std::vector<Scenario> write_scenarios();
 [[nodiscard]] std::vector<Scenario> merge_scenarios();
 [[nodiscard]] std::vector<Scenario> split_scenarios();

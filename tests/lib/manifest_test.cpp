@@ -117,23 +117,27 @@ TEST_CASE("a manifest is read back with every field", "[lib][manifest]") {
 TEST_CASE("fields of a manifest may have their largest values", "[lib][manifest]") {
   Manifest manifest = example();
   manifest.writer_epoch = manifest.edit = UINT64_MAX;
-  manifest.next_segment_id = manifest.next_delta_number = manifest.next_log_number = UINT64_MAX;
-  manifest.last_sequence = manifest.checkpoint = UINT64_MAX;
+  manifest.next_segment_id = kManifestSegmentIdMax;
+  manifest.next_delta_number = manifest.next_log_number = kManifestNumberMax;
+  manifest.last_sequence = kManifestNumberMax;
+  manifest.checkpoint = UINT64_MAX;
   manifest.key_codec.clear();
   manifest.options_text.assign(100'000, '\0');
-  manifest.logs = {{UINT64_MAX - 1, UINT64_MAX, UINT64_MAX}};
+  manifest.logs = {{kManifestNumberMax - 1, UINT64_MAX, UINT64_MAX}};
   SegmentRecord& segment = manifest.segments[1];
-  segment.id = UINT64_MAX - 1;
-  segment.version = segment.flushed_sequence = UINT64_MAX;
+  segment.id = kManifestSegmentIdMax - 1;
+  segment.version = kManifestNumberMax;
+  segment.flushed_sequence = UINT64_MAX;
   segment.fence.assign(kKeySizeMax, '\xff');
-  RunRecord run = slice(UINT64_MAX - 1, UINT64_MAX - 1, 1);
+  RunRecord run = slice(kManifestNumberMax - 1, UINT64_MAX - 1, 1);
   run.entry_count = run.tombstone_count = run.raw_size = UINT64_MAX;
-  run.first_sequence = run.last_sequence = UINT64_MAX;
+  run.first_sequence = run.last_sequence = kManifestNumberMax;
   run.footer_checksum = UINT64_MAX;
   run.tier = UINT32_MAX;
   segment.slices = {run};
   run.kind = RunRecord::Kind::Main;
-  run.file_version = UINT64_MAX;
+  run.file_number = segment.id;
+  run.file_version = segment.version;
   run.offset = 0;
   segment.main = run;
   segment.range_tombstones = {
@@ -300,6 +304,8 @@ TEST_CASE("a manifest whose checksum is right but whose rules are broken is refu
       {"main offset", [](Manifest& m) { m.segments[0].main->offset = 1; }},
       {"main twice", [](Manifest& m) { m.segments[1].main = m.segments[0].main; }},
       {"main too high", [](Manifest& m) { m.segments[0].main->file_number = 13; }},
+      {"main of another", [](Manifest& m) { m.segments[0].main->file_number = 2; }},
+      {"main ahead", [](Manifest& m) { m.segments[0].main->file_version = 22; }},
       {"delta too high", [](Manifest& m) { m.segments[0].slices[0].file_number = 14; }},
       {"slice twice", [](Manifest& m) { m.segments[1].slices = {m.segments[0].slices[0]}; }},
       {"slices overlap", [](Manifest& m) { m.segments[1].slices[0].offset = 99; }},
@@ -320,6 +326,22 @@ TEST_CASE("a manifest whose checksum is right but whose rules are broken is refu
     CHECK_FALSE(find_manifest_problem(manifest));
     breakage(manifest);
     CHECK(find_manifest_problem(manifest));
+    CHECK(refusal(encode_manifest_unchecked(manifest)) == ErrorCode::Corruption);
+  }
+}
+
+TEST_CASE("numbers that leave no room to count on are refused", "[lib][manifest][hostile]") {
+  const std::vector<std::pair<const char*, std::function<void(Manifest&)>>> changes = {
+      {"segment id", [](Manifest& m) { m.next_segment_id = kManifestSegmentIdMax + 1; }},
+      {"delta number", [](Manifest& m) { m.next_delta_number = kManifestNumberMax + 1; }},
+      {"log number", [](Manifest& m) { m.next_log_number = kManifestNumberMax + 1; }},
+      {"last sequence", [](Manifest& m) { m.last_sequence = kManifestNumberMax + 1; }},
+      {"version", [](Manifest& m) { m.segments[1].version = kManifestNumberMax + 1; }},
+  };
+  for (const auto& [name, change] : changes) {
+    INFO(name);
+    Manifest manifest = example();
+    change(manifest);
     CHECK(refusal(encode_manifest_unchecked(manifest)) == ErrorCode::Corruption);
   }
 }

@@ -195,9 +195,11 @@ TEST_CASE("a name that an index will need is not written through, and nothing is
         index.compact();
         index.close();
       });
-      // What is a file, or a link by a temporary name, was left by a crash and is removed.
+      // What is a file, or a link by a temporary name, was left by a crash and is removed. A log
+      // takes another number.
       const bool temporary_name = which == Name::DeltaTmp || which == Name::ManifestTmp;
-      if (what == Plant::HardLink || (temporary_name && what != Plant::Directory)) {
+      if (what == Plant::HardLink || which == Name::Log ||
+          (temporary_name && what != Plant::Directory)) {
         CHECK_FALSE(refused.has_value());
       } else {
         CHECK(refused == (temporary_name ? ErrorCode::Io : ErrorCode::AlreadyExists));
@@ -212,6 +214,75 @@ TEST_CASE("a name that an index will need is not written through, and nothing is
       CHECK(check(path, {.deep = true}).sound());
     }
   }
+}
+
+TEST_CASE("what has the name of the next log does not end writing, and is left alone",
+          "[lib][security]") {
+  const Access access = GENERATE(Access::Bare, Access::Synchronized, Access::Concurrent);
+  for (const Plant what : kPlants) {
+    CAPTURE(static_cast<int>(what), to_string(access));
+    const TemporaryDirectory temporary;
+    const fs::path path = temporary.path() / "i", victim = temporary.path() / "victim";
+    write_file(victim, "precious");
+    Options options = tiny_options();
+    options.access = access;
+    SegmentIndex index = SegmentIndex::open(path, options);
+    index.put("0", "first");
+    // Twice: beside the first log, and where one would be recycled.
+    std::string value;
+    for (int round = 0; round < 2; ++round) {
+      const fs::path in_the_way = path / next_name(Name::Log, path);
+      plant(what, in_the_way, victim);
+      const fs::file_type type = fs::symlink_status(in_the_way).type();
+      for (int i = 0; i < 30; ++i) {
+        value.assign(9000, static_cast<char>('a' + i % 26));
+        index.put("key" + std::to_string(i), value, {.durability = Durability::Synced});
+      }
+      CHECK(fs::symlink_status(in_the_way).type() == type);
+    }
+    CHECK(index.health());
+    index.close();
+    CHECK(read_file(victim) == "precious");
+    CHECK_FALSE(fs::exists(temporary.path() / "nowhere"));
+    index = SegmentIndex::open(path, options);
+    CHECK(index.get("key29") == value);
+    CHECK(index.get("0") == "first");
+  }
+}
+
+TEST_CASE("a name that stays taken is told, and writing goes on once it is free",
+          "[lib][security]") {
+  const TemporaryDirectory temporary;
+  const fs::path path = temporary.path() / "i";
+  Options options = tiny_options();
+  options.access = Access::Bare;
+  SegmentIndex index = SegmentIndex::open(path, options);
+  index.put("0", "first");
+  const std::uint64_t next =
+      internal::decode_manifest(read_file(path / "MANIFEST"), "MANIFEST").next_log_number;
+  for (std::uint64_t i = 0; i < 40; ++i) {
+    fs::create_directory(path / internal::log_file_name(next + i));
+  }
+  const std::string value(9000, 'v');
+  std::optional<Error> refused;
+  int count = 0;
+  while (!refused && count < 100) {
+    try {
+      index.put("key" + std::to_string(count), value);
+      ++count;
+    } catch (const Error& error) {
+      refused = error;
+    }
+  }
+  REQUIRE(refused);
+  CHECK(refused->code() == ErrorCode::AlreadyExists);
+  CHECK(refused->path().parent_path() == path);
+  CHECK(std::string(refused->what()).find("move it away") != std::string::npos);
+  CHECK(index.lifecycle() == Lifecycle::Ready);
+  for (std::uint64_t i = 0; i < 40; ++i) fs::remove(path / internal::log_file_name(next + i));
+  for (int i = 0; i < 30; ++i) index.put("later" + std::to_string(i), value);
+  CHECK(index.get("key" + std::to_string(count)) == std::nullopt);
+  CHECK(index.get("later29") == value);
 }
 
 TEST_CASE("a directory in the way of the manifest is named, with what to do", "[lib][security]") {
