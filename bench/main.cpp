@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "bench/amplification_command.hpp"
 #include "bench/compare.hpp"
 #include "bench/html_report.hpp"
 #include "bench/record_json.hpp"
@@ -91,12 +92,17 @@ int main(int argc, char** argv) {
   RunCommand run(app);
   const CompareCommand compare(app);
   const ReportCommand report(app);
+  const AmplificationCommand amplification(app);
   CLI11_PARSE(app, argc, argv);
   std::string command = "varve-bench";
   for (int i = 1; i < argc; ++i) command.append(" ").append(argv[i]);
   try {
     if (compare.parsed()) return compare.run();
     if (report.parsed()) return report.run();
+    if (amplification.parsed()) {
+      amplification.run();
+      return 0;
+    }
     return run.run(command);
   } catch (const std::exception& error) {
     std::cerr << "varve-bench: " << error.what() << "\n";

@@ -107,8 +107,11 @@ void run_session(const Task& task, const std::filesystem::path& directory, RunOu
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
   if (WIFSIGNALED(status)) {
+    const bool out_of_memory = cgroup && cgroup->killed_count() > 0;
     outcome.failures.push_back(
-        {task.repeat, task.kind.name, "ended by signal " + std::to_string(WTERMSIG(status))});
+        {task.repeat, task.kind.name,
+         "ended by signal " + std::to_string(WTERMSIG(status)) +
+             (out_of_memory ? ": it needed more than the --memory-limit of its cgroup" : "")});
   } else if (status != 0 && outcome.failures.size() == failure_count) {
     outcome.failures.push_back(
         {task.repeat, task.kind.name, "ended with status " + std::to_string(status)});

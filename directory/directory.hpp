@@ -33,6 +33,8 @@ class Sink {
   virtual ~Sink() = default;
   virtual void append(std::string_view bytes) = 0;
   [[nodiscard]] virtual std::uint64_t offset() const noexcept = 0;  // Bytes appended so far.
+  // Bytes of memory that it may take until the file is complete.
+  [[nodiscard]] virtual std::size_t buffer_size() const noexcept { return 0; }
 };
 
 // A file that never changes once it has its name (but for punched ranges).

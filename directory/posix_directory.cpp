@@ -44,6 +44,9 @@ class ChunkedSink final : public Sink {
     }
   }
   [[nodiscard]] std::uint64_t offset() const noexcept override { return file_.size() + used_; }
+  [[nodiscard]] std::size_t buffer_size() const noexcept override {
+    return PosixDirectory::kWriteChunkSize;
+  }
   void flush() {
     if (used_ == 0) return;
     write({chunk_->data(), used_});

@@ -9,6 +9,7 @@
 #include "directory/thread_priority.hpp"
 #include "lib/hooks.hpp"
 #include "lib/maintenance.hpp"
+#include "lib/memory_model.hpp"
 #include "varve/error.hpp"
 
 namespace varve::internal {
@@ -16,10 +17,6 @@ namespace {
 
 using std::chrono::nanoseconds;
 
-// A write at or above this part of the memory budget is slowed.
-constexpr double kPacedFrom = 0.75;
-// And here a relief is called: paced writers alone do not get memory so full.
-constexpr double kRelievedFrom = 0.95;
 // What is assumed of the rate at which memory is freed before it was measured.
 constexpr double kDrainRateStart = 100e6;
 constexpr double kDrainRateMin = 1e6;
@@ -29,15 +26,6 @@ constexpr nanoseconds kPaceMin = std::chrono::microseconds(500);
 // Memory beside its bytes that a write takes in a delta, about.
 constexpr std::size_t kWriteOverhead = 32;
 constexpr auto kRetryAfterMax = std::chrono::seconds(30);  // A job that failed again and again.
-
-std::size_t part_of(std::size_t size, double part) noexcept {
-  return static_cast<std::size_t>(static_cast<double>(size) * part);
-}
-
-std::size_t maintenance_thread_count(const Tuning& tuning) noexcept {
-  if (tuning.maintenance_threads != 0) return tuning.maintenance_threads;
-  return std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, 4);
-}
 
 template <typename Body>
 std::thread make_thread(Body body) {
@@ -60,13 +48,7 @@ std::string message_of(const std::exception_ptr& failure) {
 }  // namespace
 
 Background::Background(Core& core)
-    : core_(core),
-      flush_from_(core.options.memory_budget / 2),
-      paced_from_(part_of(core.options.memory_budget, kPacedFrom)),
-      relieved_from_(part_of(core.options.memory_budget, kRelievedFrom)),
-      quiet_from_(core.options.memory_budget / 32),
-      mutex_(core.locks.background),
-      drain_rate_(kDrainRateStart) {}
+    : core_(core), mutex_(core.locks.background), drain_rate_(kDrainRateStart) {}
 
 Background::~Background() {
   stop(true);
@@ -78,7 +60,7 @@ void Background::start() {
     log_thread_ = make_thread([this] { keep_log(); });
     if (!core_.options.tuning.inline_maintenance) return;
     work_wanted_ = true;  // What was due when the index was closed.
-    const std::size_t count = maintenance_thread_count(core_.options.tuning);
+    const std::size_t count = maintenance_thread_count(core_.options);
     maintenance_threads_.reserve(count);
     for (std::size_t i = 0; i < count; ++i) {
       maintenance_threads_.push_back(make_thread([this] { maintain(); }));
@@ -152,10 +134,11 @@ void Background::wake_if_due() noexcept {
 void Background::read_sampled() noexcept {
   if (maintenance_threads_.empty()) return;
   const std::size_t size = core_.memory_size();
-  if (size < quiet_from_) return;
+  const std::size_t quiet_from = core_.memory_budget.deltas() / 32;  // Less is not worth a file.
+  if (size < quiet_from) return;
   const Clock::rep now = Clock::now().time_since_epoch().count();
   const std::size_t before = quiet_size_.load(std::memory_order_relaxed);
-  if (size < before || size - before > quiet_from_ / 8) {
+  if (size < before || size - before > quiet_from / 8) {
     quiet_size_.store(size, std::memory_order_relaxed);
     quiet_since_.store(now, std::memory_order_relaxed);
     return;
@@ -194,7 +177,7 @@ void Background::relieve() {
     relief_asked_.store(false, std::memory_order_release);
     bool worked = true;
     while (worked && job_failure_ == nullptr && !core_.space.is_short() &&
-           memory_size() >= paced_from_) {
+           memory_size() >= paced_from()) {
       lock.unlock();
       worked = do_one_job();
       lock.lock();
@@ -280,7 +263,7 @@ void Background::rest(Clock::time_point& worked_since) {
   VARVE_HOOK("job.resting");
   {
     std::unique_lock lock(mutex_);
-    room_.wait_until(lock, until, [this] { return stopping_ || memory_size() >= paced_from_; });
+    room_.wait_until(lock, until, [this] { return stopping_ || memory_size() >= paced_from(); });
   }
   worked_since = Clock::now();
 }
@@ -368,20 +351,20 @@ void Background::keep_log() {
 
 void Background::admit_slowly(std::size_t size, const Deadline& deadline, bool erases) {
   wake_if_due();
-  if (memory_size() >= relieved_from_) ask_for_relief();
-  const std::size_t limit = memory_limit(core_, erases);
+  if (memory_size() >= core_.memory_budget.relieved_from()) ask_for_relief();
   // Nothing is freed at a rate while there is no space.
-  if (core_.options.tuning.inline_maintenance && memory_size() < core_.options.memory_budget &&
+  if (core_.options.tuning.inline_maintenance && memory_size() < core_.memory_budget.deltas() &&
       !core_.space.lacks(Space::Use::Job)) {
     pace(size, deadline);
   }
-  if (memory_size() >= limit) wait_for_room(deadline, limit);
+  if (memory_size() >= memory_limit(core_, erases)) wait_for_room(deadline, erases);
 }
 
 // At the middle of the paced range a write takes as long as freeing its memory does; towards the
 // full budget more and more.
 void Background::pace(std::size_t size, const Deadline& deadline) {
-  const auto budget = static_cast<double>(core_.options.memory_budget);
+  const auto budget = static_cast<double>(core_.memory_budget.deltas());
+  constexpr double kPacedFrom = MemoryBudget::kPacedFrom;
   const double fill = (static_cast<double>(memory_size()) / budget - kPacedFrom) / (1 - kPacedFrom);
   const double clamped = std::clamp(fill, 0.0, 0.99);
   const double seconds = static_cast<double>(size + kWriteOverhead) /
@@ -394,19 +377,19 @@ void Background::pace(std::size_t size, const Deadline& deadline) {
   if (next_write_ - now < kPaceMin) return;
   Clock::time_point until = std::min(next_write_, now + kPaceMax);
   if (deadline) until = std::min(until, *deadline);
-  room_.wait_until(lock, until, [&] { return stopping_ || memory_size() < flush_from_; });
-  if (memory_size() < flush_from_) next_write_ = Clock::now();
+  room_.wait_until(lock, until, [&] { return stopping_ || memory_size() < flush_from(); });
+  if (memory_size() < flush_from()) next_write_ = Clock::now();
   figures_.paced_nanoseconds += static_cast<std::uint64_t>(nanoseconds(Clock::now() - now).count());
 }
 
-void Background::wait_for_room(const Deadline& deadline, std::size_t limit) {
+void Background::wait_for_room(const Deadline& deadline, bool erases) {
   const Clock::time_point since = Clock::now();
   if (core_.options.tuning.inline_maintenance) wake();
   std::unique_lock lock(mutex_);
   ++figures_.stalled_write_count;
   bool room = false;  // What was seen: other writers may have taken it by the time we look again.
   const auto done = [&] {
-    room = memory_size() < limit;
+    room = memory_size() < memory_limit(core_, erases);  // Which a job may have moved.
     return room || stopping_ || job_failure_ != nullptr || core_.failure.failed();
   };
   const bool may_wait = core_.options.tuning.inline_maintenance;
@@ -425,13 +408,13 @@ void Background::wait_for_room(const Deadline& deadline, std::size_t limit) {
   lock.unlock();
   core_.failure.rethrow_if_failed();
   if (failure != nullptr) std::rethrow_exception(failure);
-  refuse(
-      nanoseconds(static_cast<std::int64_t>(1e9 * static_cast<double>(memory_size() - flush_from_) /
-                                            drain_rate_.load(std::memory_order_relaxed))));
+  refuse(nanoseconds(static_cast<std::int64_t>(
+      1e9 * static_cast<double>(memory_size() - std::min(memory_size(), flush_from())) /
+      drain_rate_.load(std::memory_order_relaxed))));
 }
 
 void Background::refuse(nanoseconds retry_after) const {
-  throw Error::busy("the memory budget of " + std::to_string(core_.options.memory_budget) +
+  throw Error::busy("the memory budget of " + std::to_string(core_.memory_budget.deltas()) +
                         " bytes is used up: flush(), maintain() or write without a deadline first",
                     retry_after);
 }

@@ -57,14 +57,14 @@ class Background {
   // Errors: Busy (naming the reason and when to try again) once the deadline has passed; Closed;
   // what the last job failed with, when there is no room because of it.
   void admit(std::size_t size, const Deadline& deadline, bool erases) {
-    if (memory_size() < paced_from_) [[likely]] {
+    if (memory_size() < paced_from()) [[likely]] {
       return;
     }
     admit_slowly(size, deadline, erases);
   }
   // After a write: wakes the threads that have something to do now.
   void wrote() noexcept {
-    if (memory_size() >= flush_from_) [[unlikely]] {
+    if (memory_size() >= flush_from()) [[unlikely]] {
       wake_if_due();
     }
     if (core_.log != nullptr && core_.log->bytes_unsynced() >= kSyncAheadSize) [[unlikely]] {
@@ -98,9 +98,11 @@ class Background {
   static constexpr std::chrono::milliseconds kQuietTime{500};
 
   [[nodiscard]] std::size_t memory_size() const noexcept { return core_.flushable_size(); }
+  [[nodiscard]] std::size_t flush_from() const noexcept { return core_.memory_budget.flush_from(); }
+  [[nodiscard]] std::size_t paced_from() const noexcept { return core_.memory_budget.paced_from(); }
   void admit_slowly(std::size_t size, const Deadline& deadline, bool erases);
   void pace(std::size_t size, const Deadline& deadline);
-  void wait_for_room(const Deadline& deadline, std::size_t limit);
+  void wait_for_room(const Deadline& deadline, bool erases);
   [[noreturn]] void refuse(std::chrono::nanoseconds retry_after) const;
   void wake_if_due() noexcept;
   void wake_log_keeper() noexcept;
@@ -119,8 +121,6 @@ class Background {
   void measure_drain(Clock::time_point now) noexcept;
 
   Core& core_;
-  const std::size_t flush_from_, paced_from_, relieved_from_;
-  const std::size_t quiet_from_;  // Less in memory is not worth a file.
   CancelToken cancel_;
 
   mutable directory::Mutex mutex_;  // Innermost: nothing is locked under it.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/call_recorder.hpp"
 
+#include <algorithm>
+
 namespace varve::internal {
 
 void CallRecorder::add_filter_tally(const segment::FilterTally& tally) noexcept {
@@ -43,6 +45,9 @@ void CallRecorder::describe(Statistics& figures) const {
   figures.filters.probe_count = counters_.sum(kFilterProbes);
   figures.filters.negative_count = counters_.sum(kFilterNegatives);
   figures.filters.false_positive_count = counters_.sum(kFilterFalsePositives);
+  const std::uint64_t ended_count = std::min(sum(Amount::EndedScans), figures.scan_count);
+  figures.open_scan_count = figures.scan_count - ended_count;
+  figures.memory.cursors_size = figures.open_scan_count * figures.memory.cursor_size;
   figures.memory.statistics_size = sizeof *this - sizeof counters_ + counters_.memory_size();
 }
 

@@ -35,17 +35,24 @@ class CallRecorder {
  public:
   // What a call did besides ending well.
   enum class Amount : std::uint8_t {
-    UserBytes,      // Keys and values written.
-    GetHits,        // Gets that found their key.
-    MultiGetKeys,   // Asked for.
-    MultiGetHits,   // Of these, found.
-    BatchPuts,      // Operations of batches.
-    BatchErases,    // Range erases included.
-    ScannedEntries  // Given to cursors.
+    UserBytes,       // Keys and values written.
+    GetHits,         // Gets that found their key.
+    MultiGetKeys,    // Asked for.
+    MultiGetHits,    // Of these, found.
+    BatchPuts,       // Operations of batches.
+    BatchErases,     // Range erases included.
+    ScannedEntries,  // Given to cursors.
+    EndedScans       // Whose cursors are destroyed.
   };
 
   void add(Amount amount, std::uint64_t count) noexcept {
     counters_.mine().add(index_of(amount), count);
+  }
+  // A cursor is destroyed that has given so many entries.
+  void scan_ended(std::uint64_t entry_count) noexcept {
+    auto& shard = counters_.mine();
+    shard.add(index_of(Amount::ScannedEntries), entry_count);
+    shard.add(index_of(Amount::EndedScans), 1);
   }
   void add_filter_tally(const segment::FilterTally& tally) noexcept;
   // Fills in what `figures` says of calls.
@@ -59,7 +66,7 @@ class CallRecorder {
   template <CallKind kKind, typename Work, typename... Arguments>
   friend auto record_call(CallRecorder& recorder, Work work, Arguments... arguments);
   using Clock = std::chrono::steady_clock;
-  static constexpr std::size_t kKindCount = 10, kAmountCount = 7;
+  static constexpr std::size_t kKindCount = 10, kAmountCount = 8;
   static constexpr std::size_t kFilterProbes = 2 * kKindCount + kAmountCount,
                                kFilterNegatives = kFilterProbes + 1,
                                kFilterFalsePositives = kFilterProbes + 2,

@@ -146,6 +146,8 @@ class ConcurrentIndex final : public Index {
   static constexpr unsigned kReadSampleShift = 64 - 7;     // One read of 128 is noted,
   static constexpr unsigned kMemorySampleShift = 64 - 13;  // one of 8,192 looks at the memory,
   static constexpr unsigned kScanSampleShift = 64 - 8;  // and so does one of 256 scans and seeks.
+  // Of a retired view, with its lists and what notes it, about.
+  static constexpr std::uint64_t kRetiredSize = sizeof(segment::View) + 512;
 
   // A read in progress: close() waits for it as the freeing of views does, by its pin.
   class Read {
@@ -250,7 +252,7 @@ class ConcurrentIndex::ConcurrentCursor final : public detail::CursorCore {
   ~ConcurrentCursor() override {
     // What a forked child has is the parent's, copied at an arbitrary moment: left alone.
     if (index_->forked()) return;
-    index_->calls().add(CallRecorder::Amount::ScannedEntries, cursor_.given_count());
+    index_->calls().scan_ended(cursor_.given_count());
     cursor_.~EngineCursor();
     if (exclusive_) index_->writer_->end_exclusive_scan();
   }
@@ -370,6 +372,8 @@ Statistics ConcurrentIndex::statistics() {
   figures.oldest_reader_thread_id = epochs.oldest_pin_thread_id;
   figures.aged_reader_count += epochs.aged_pin_count;
   figures.hot_path = hot_keys_.statistics();
+  figures.memory.hot_path_size = figures.hot_path.memory_size;
+  figures.memory.structure_size += epochs.pending_count * kRetiredSize;
   figures.oldest_reader_microseconds = static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::microseconds>(epochs.oldest_pin_age).count());
   return figures;

@@ -8,6 +8,7 @@
 #include "directory/check.hpp"
 #include "directory/mutant.hpp"
 #include "lib/hooks.hpp"
+#include "lib/memory_model.hpp"
 #include "lib/read_limits.hpp"
 
 namespace varve::internal {
@@ -19,6 +20,7 @@ Core::Core(std::shared_ptr<directory::Directory> opened,
       options(chosen),
       locks(options.lock_health),
       space(*directory, options.read_only ? 0 : options.tuning.reserve_size),
+      memory_budget(options),
       catalog(*directory, std::move(manifest), failure),
       run_store(*directory, catalog.manifest()->uuid,
                 options.untrusted ? Reads::Buffered : options.reads,
@@ -132,6 +134,16 @@ void Core::publish_locked(segment::Segment& segment,
   } else {
     retired->release();
   }
+}
+
+void Core::share_memory() {
+  if (!memory_budget.is_limited()) return;
+  const auto held = manifest();
+  std::uint64_t others = run_store.tables_size() + structure_size(*held, options) +
+                         std::max<std::uint64_t>(jobs_size_max(*held, options),
+                                                 jobs_size.load(std::memory_order_relaxed));
+  if (concurrency != nullptr) others += options.tuning.hot_path_size;
+  memory_budget.share(others);
 }
 
 void Core::measure_held_memory() {
@@ -306,6 +318,7 @@ void Core::do_job(const std::function<void()>& job) {
   for (bool again = true;; again = false) {
     try {
       job();
+      share_memory();
       break;
     } catch (const Error& error) {
       if (error.code() != ErrorCode::NoSpace) throw;
@@ -377,8 +390,12 @@ void Core::look_for_room() {
 }
 
 void Core::put_runs(const std::string& name, const std::function<void(directory::Sink&)>& write) {
+  JobMemory buffer(jobs_size);
   try {
-    directory->put_immutable(name, write);
+    directory->put_immutable(name, [&](directory::Sink& sink) {
+      buffer.set(sink.buffer_size());
+      write(sink);
+    });
   } catch (const directory::SyncError&) {
     // The file is gone again, but a medium that lost it may have lost more.
     failure.record(std::current_exception());

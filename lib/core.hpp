@@ -19,6 +19,7 @@
 #include "lib/engine_locks.hpp"
 #include "lib/failure_latch.hpp"
 #include "lib/job_failures.hpp"
+#include "lib/memory_budget.hpp"
 #include "lib/relaxed_counter.hpp"
 #include "lib/route_map.hpp"
 #include "lib/run_store.hpp"
@@ -65,6 +66,8 @@ class Core {
   JobFailures job_failures;
   Space space;
   segment::ChunkPool pool;
+  MemoryBudget memory_budget;
+  std::atomic<std::size_t> jobs_size = 0;  // Bytes that jobs in progress have to write runs with.
   Catalog catalog;
   RunStore run_store;  // Used by jobs only.
   Snapshots snapshots;
@@ -205,6 +208,8 @@ class Core {
     const std::size_t size = memory_size(), held = memory_held.load(std::memory_order_relaxed);
     return size - std::min(size, held);
   }
+  // Gives the deltas what the others leave of Options::memory_limit, as of now.
+  void share_memory();
   // Brings memory_held up to date. Under join_jobs().
   void measure_held_memory();
   // alpha for this segment: Tuning::compaction_ratio, +-20 % so that segments do not fall due

@@ -51,7 +51,7 @@ void Engine::make_room(const WriteOptions& options, bool erases) {
     make_room_for_growth();
   } else if (core_->memory_size() >= memory_limit(*core_, erases)) {
     throw Error(ErrorCode::Busy, "the memory budget of " +
-                                     std::to_string(core_->options.memory_budget) +
+                                     std::to_string(core_->memory_budget.deltas()) +
                                      " bytes is used up: flush(), maintain() or write without "
                                      "a deadline first");
   }

@@ -169,7 +169,7 @@ class GatedIndex<Gate>::GatedCursor final : public detail::CursorCore {
       return;
     }
     const typename Gate::Guard guard(index_->gate_);
-    index_->calls().add(CallRecorder::Amount::ScannedEntries, cursor_->given_count());
+    index_->calls().scan_ended(cursor_->given_count());
     cursor_.reset();
     --index_->cursor_count_;
     if (exclusive_) index_->gate_.exclusive_scan_ended();

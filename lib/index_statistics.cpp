@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "lib/memory_statistics.hpp"
 #include "segment/compaction.hpp"
 #include "segment/run_blocks.hpp"
 
@@ -87,8 +88,8 @@ class SegmentWalk {
 void add_segments(const Core& core, Statistics& figures) {
   const std::size_t in_use = core.memory_size();  // First: what deltas grow by is not held.
   figures.memory_size = in_use;
-  figures.memory_budget = core.options.memory_budget;
-  figures.memory.pool_size = core.pool.size_mapped();
+  figures.memory_budget = core.memory_budget.deltas();
+  figures.memory_limit = core.options.memory_limit;
   const auto pinned = Core::pin();
   SegmentWalk walk(core, figures);
   for (const auto& segment : core.routes().segments()) walk.add(*segment);
@@ -136,6 +137,7 @@ Statistics collect_statistics(const Core& core) {
       std::chrono::duration_cast<std::chrono::microseconds>(ages.oldest).count());
   figures.aged_reader_count = ages.aged_count;
   add_segments(core, figures);
+  add_memory(core, *manifest, figures);
   add_counters(core.counters, figures);
   add_log(core, figures);
   core.space.describe(figures.space);

@@ -213,7 +213,7 @@ bool drop_erased_segment(Core& core, const JobControl& control) {
 }
 
 bool flush_for_memory(Core& core, const JobControl& control) {
-  return memory_due(core) && flush_largest(core, core.options.memory_budget / 8, control);
+  return memory_due(core) && flush_largest(core, core.memory_budget.deltas() / 8, control);
 }
 
 bool flush_for_readers(Core& core, const JobControl& control) {
@@ -230,7 +230,7 @@ bool do_due_job(Core& core, const JobControl& control) {
   if (core.space.lacks(Space::Use::Reserve)) {
     // What is left of the reserve is for erases and for what their caller asks for: only their
     // memory may need it.
-    return core.flushable_size() >= core.options.memory_budget && flush_for_memory(core, control);
+    return core.flushable_size() >= core.memory_budget.deltas() && flush_for_memory(core, control);
   }
   return flush_for_memory(core, control) || flush_for_log(core, control) ||
          merge_one_segment(core, control) || merge_small_neighbours(core, control);

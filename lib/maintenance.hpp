@@ -13,7 +13,7 @@ namespace varve::internal {
 // still read it, is no reason to flush again before more has been written; with Concurrency that
 // memory is known (memory_held), and so is what jobs in progress are about to free.
 [[nodiscard]] inline bool memory_due(const Core& core) noexcept {
-  const std::size_t budget = core.options.memory_budget;
+  const std::size_t budget = core.memory_budget.deltas();
   const std::size_t size = core.flushable_size();
   if (core.concurrency != nullptr) {
     return size >= budget / 2 + core.memory_in_jobs.load(std::memory_order_relaxed);
@@ -24,7 +24,7 @@ namespace varve::internal {
 // Up to where a write may fill the memory. Erases may go beyond the budget while a flush has no
 // room: they are what can make some.
 [[nodiscard]] inline std::size_t memory_limit(const Core& core, bool erases) noexcept {
-  const std::size_t budget = core.options.memory_budget;
+  const std::size_t budget = core.memory_budget.deltas();
   return erases && core.space.is_short() ? budget + budget / 4 : budget;
 }
 

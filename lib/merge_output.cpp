@@ -7,6 +7,7 @@
 
 #include "directory/check.hpp"
 #include "directory/mutant.hpp"
+#include "lib/hooks.hpp"
 #include "lib/out_of_memory.hpp"
 #include "segment/run_blocks.hpp"
 #include "varve/error.hpp"
@@ -55,6 +56,7 @@ std::optional<segment::RunSummary> write_run(Core& core, directory::Sink& sink, 
   segment::RunWriter writer(sink, {.seed = seed,
                                    .block_size = core.options.tuning.block_size,
                                    .filter_bits_per_key = core.options.tuning.filter_bits_per_key});
+  JobMemory memory(core.jobs_size);
   std::uint64_t until_check = kCancelCheckInterval;
   while (source.valid()) {
     if (source.starts_key() && writer.entry_count() > 0 && writer.size() >= cut) break;
@@ -63,9 +65,12 @@ std::optional<segment::RunSummary> write_run(Core& core, directory::Sink& sink, 
     source.next();
     if (--until_check == 0) {
       control.check();
+      memory.set(writer.memory_size());
+      VARVE_HOOK("run.writing");
       until_check = kCancelCheckInterval;
     }
   }
+  memory.set(writer.memory_size() + writer.finish_memory_size());
   segment::RunSummary summary = writer.finish();
   core.counters.run_bytes += summary.size;
   return summary;

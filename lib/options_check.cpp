@@ -61,6 +61,7 @@ constexpr std::size_t kKiB = 1024, kMiB = 1024 * kKiB, kGiB = 1024 * kMiB;
 
 void check_options(const Options& options) {
   check_range<std::size_t>("memory_budget", options.memory_budget, 256 * kKiB, 1024 * kGiB);
+  check_range<std::size_t>("memory_limit", options.memory_limit, 0, 16 * 1024 * kGiB);
   check_range<std::int64_t>("sync_interval (ms)", options.sync_interval.count(), 0, 86'400'000);
   check_range<std::int64_t>("reader_age_limit (ms)", options.reader_age_limit.count(), 0,
                             86'400'000);

@@ -359,6 +359,7 @@ std::unique_ptr<Core> recover(const std::shared_ptr<directory::Directory>& direc
     core->space.ran_out(Space::Use::Reserve, *lack);
   }
   open_segments(*core);
+  core->share_memory();
   check_logs(*core);
   if (options.untrusted && !created) verify_all(*core);
   try {

@@ -33,6 +33,10 @@ class RouteMap : public concurrent::EpochDomain::Retired {
     return segments_;
   }
 
+  [[nodiscard]] std::size_t memory_size() const noexcept {  // Bytes, without the segments.
+    return segments_.capacity() * sizeof segments_.front() + sizeof segments_ + tree_.memory_size();
+  }
+
  private:
   std::vector<std::shared_ptr<segment::Segment>> segments_;
   segment::FenceTree tree_;

@@ -11,6 +11,28 @@
 
 namespace varve::internal {
 
+namespace {
+
+// A run, counted in a sum for as long as it is there.
+class CountedRun {
+ public:
+  CountedRun(std::shared_ptr<const segment::Run> run,
+             std::shared_ptr<std::atomic<std::size_t>> sum) noexcept
+      : run_(std::move(run)), sum_(std::move(sum)) {
+    sum_->fetch_add(run_->memory_size(), std::memory_order_relaxed);
+  }
+  CountedRun(const CountedRun&) = delete;
+  CountedRun& operator=(const CountedRun&) = delete;
+  ~CountedRun() { sum_->fetch_sub(run_->memory_size(), std::memory_order_relaxed); }
+  [[nodiscard]] const segment::Run* get() const noexcept { return run_.get(); }
+
+ private:
+  const std::shared_ptr<const segment::Run> run_;
+  const std::shared_ptr<std::atomic<std::size_t>> sum_;
+};
+
+}  // namespace
+
 std::shared_ptr<const segment::Run> RunStore::open(const segment::RunRecord& record) {
   const std::string name = run_file_name(record);
   const bool is_slice = record.kind == segment::RunRecord::Kind::Slice;
@@ -25,19 +47,21 @@ std::shared_ptr<const segment::Run> RunStore::open(const segment::RunRecord& rec
                   directory_.path() / name);
     }
   }
-  auto run = segment::Run::open(file,
-                                {.offset = record.offset,
-                                 .size = record.size,
-                                 .seed = run_seed(uuid_, record),
-                                 .entry_count = record.entry_count,
-                                 .footer_checksum = record.footer_checksum},
-                                reads_, limits_);
+  const auto counted = std::make_shared<const CountedRun>(
+      segment::Run::open(file,
+                         {.offset = record.offset,
+                          .size = record.size,
+                          .seed = run_seed(uuid_, record),
+                          .entry_count = record.entry_count,
+                          .footer_checksum = record.footer_checksum},
+                         reads_, limits_),
+      tables_size_);
   if (is_slice) {
     DeltaFile& delta = delta_files_[record.file_number];
     delta.file = file;
     ++delta.live_slices;
   }
-  return run;
+  return {counted, counted->get()};
 }
 
 void RunStore::retire(const segment::RunRecord& record,

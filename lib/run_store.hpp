@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -34,6 +36,11 @@ class RunStore {
   void discard(std::string name) { dead_files_.push_back(std::move(name)); }
   // Removes and punches what has become free. Cheap when there is nothing.
   void sweep();
+  // Bytes of sparse indexes and filters of all runs that were opened and are not freed, whoever
+  // holds them. Any thread.
+  [[nodiscard]] std::size_t tables_size() const noexcept {
+    return tables_size_->load(std::memory_order_relaxed);
+  }
 
  private:
   struct DeltaFile {
@@ -48,6 +55,9 @@ class RunStore {
   const std::string uuid_;
   const Reads reads_;
   const segment::RunLimits limits_;
+  // Shared with the runs: a cursor may hold one for longer than the index is there.
+  const std::shared_ptr<std::atomic<std::size_t>> tables_size_ =
+      std::make_shared<std::atomic<std::size_t>>(0);
   std::map<std::uint64_t, DeltaFile> delta_files_;  // By number.
   std::vector<std::string> dead_files_;
   std::vector<DeadSlice> dead_slices_;

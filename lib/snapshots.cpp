@@ -96,6 +96,15 @@ void Snapshots::for_each(const Visit& visit) const {
   }
 }
 
+std::size_t Snapshots::memory_size() const noexcept {
+  std::size_t size = 0;  // The first block is a part of this object.
+  for (const Block* block = first_.next.load(std::memory_order_acquire); block != nullptr;
+       block = block->next.load(std::memory_order_acquire)) {
+    size += sizeof *block;
+  }
+  return size;
+}
+
 Sequence Snapshots::newest() const noexcept {
   if (count() == 0) [[likely]]
     return 0;

@@ -46,6 +46,7 @@ class Snapshots {
   [[nodiscard]] std::uint32_t count() const noexcept {
     return count_.load(std::memory_order_relaxed);
   }
+  [[nodiscard]] std::size_t memory_size() const noexcept;  // Bytes.
   // How long they have been there.
   struct Ages {
     std::chrono::nanoseconds oldest{0};

@@ -23,8 +23,6 @@ namespace {
 // Far above what one batch can hold; keeps the sum below from overflowing.
 constexpr std::size_t kPayloadSizeMax = 2 * kBatchSizeMax;
 static_assert(kPayloadSizeMax <= UINT32_MAX);
-// A buffer that held a huge record gives its memory back.
-constexpr std::size_t kStagedCapacityMax = std::size_t{1} << 20;
 constexpr std::size_t kSmallFileSize = std::size_t{1} << 20;  // See rotate().
 constexpr int kTakenNamesMax = 16;  // One after the other, before a rotation gives up.
 
@@ -276,6 +274,7 @@ char* WriteLog::begin_record(Sequence sequence, std::size_t payload_size, Durabi
   VARVE_CHECK(fits(payload_size) && payload_size <= kPayloadSizeMax);
   VARVE_CHECK(sequence > last_sequence_);
   if (durability != Durability::Synced) return data_ + end_.load(std::memory_order_relaxed);
+  // A buffer that held a huge record gives its memory back.
   if (staged_.capacity() > kStagedCapacityMax) staged_ = {};
   staged_.resize(log_record_size(payload_size));
   return staged_.data();

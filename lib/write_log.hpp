@@ -55,6 +55,8 @@ struct RecoveredLog {
 class WriteLog {
  public:
   static constexpr std::size_t kSpareCountMax = 2;
+  // Of the room for a staged record, what is kept for the next one.
+  static constexpr std::size_t kStagedCapacityMax = std::size_t{1} << 20;
 
   // `sync_class`: of the lock that a device flush holds.
   WriteLog(directory::Directory& directory, std::string uuid, std::size_t file_size,
@@ -105,6 +107,10 @@ class WriteLog {
   void adopt(const std::vector<RecoveredLog>& recovered);
   // Bytes in live files that recovery would read.
   [[nodiscard]] std::uint64_t live_size() const noexcept;
+  // Bytes of the record that is staged, or was: kept for the next one. By the thread of append().
+  [[nodiscard]] std::size_t buffer_size() const noexcept { return staged_.capacity(); }
+  // Bytes of the current file, which is mapped where that is possible. As live().
+  [[nodiscard]] std::size_t mapped_size() const noexcept { return capacity_; }
   // Files whose records are all <= checkpoint leave live(), but never the current one; they become
   // removable after the next manifest replacement.
   void release_through(Sequence checkpoint);

@@ -176,6 +176,9 @@ class BlockBuilder {
   // forgets the entries. Requires: !empty().
   std::size_t encode(char* to);
   void encode(std::string& to);  // Appends it.
+  [[nodiscard]] std::size_t memory_size() const noexcept {
+    return bytes_capacity_ + entries_.capacity() * sizeof(Staged);
+  }
 
  private:
   struct Staged {

@@ -213,21 +213,37 @@ struct FenceTree::Find {
 constinit std::atomic<FenceTree::FindFunction> FenceTree::Find::chosen =
     FenceTree::Find::choose_and_find;
 
+// Requires: size > 0.
+struct FenceTree::Shape {
+  explicit Shape(std::size_t size) noexcept : group_count(size / kFanout + 1) {
+    std::size_t node_count = 0;
+    for (std::size_t count = size; level_count == 0 || count > 1; ++level_count) {
+      count = groups_of(count, kFanoutBits);
+      counts[level_count] = count;
+      node_count += count;
+    }
+    tables_size = node_count * sizeof(Node) + group_count * sizeof(std::uint64_t) +
+                  (size + 1) * sizeof(std::uint32_t);
+  }
+  std::size_t group_count;  // The end of the heap is an offset as well.
+  std::size_t level_count = 0;
+  std::array<std::size_t, kLevelsMax> counts{};  // Nodes of each level.
+  std::size_t tables_size = 0;                   // Bytes of all but the heap.
+};
+
+std::size_t FenceTree::memory_size_of(std::size_t count, std::size_t fences_size) noexcept {
+  return sizeof(FenceTree) + (count == 0 ? 0 : Shape(count).tables_size + fences_size);
+}
+
 FenceTree::FenceTree(std::span<const std::string_view> fences) : size_(fences.size()) {
   if (fences.empty()) return;
-  std::size_t node_count = 0;
-  std::array<std::size_t, kLevelsMax> counts{};
-  for (std::size_t count = size_; level_count_ == 0 || count > 1; ++level_count_) {
-    count = groups_of(count, kFanoutBits);
-    counts[level_count_] = count;
-    node_count += count;
-  }
+  const Shape shape(size_);
+  level_count_ = shape.level_count;
+  const auto& counts = shape.counts;
   std::size_t heap_size = 0;
   for (const std::string_view fence : fences) heap_size += fence.size();
 
-  const std::size_t group_count = size_ / kFanout + 1;  // The end of the heap is an offset as well.
-  memory_size_ = node_count * sizeof(Node) + group_count * sizeof(std::uint64_t) +
-                 (size_ + 1) * sizeof(std::uint32_t) + heap_size;
+  memory_size_ = shape.tables_size + heap_size;
   memory_ = HugeBuffer(memory_size_);
   auto* node = reinterpret_cast<Node*>(memory_.data());
   for (std::size_t level = level_count_; level-- > 0;) {  // The root first: hot nodes together.
@@ -235,7 +251,7 @@ FenceTree::FenceTree(std::span<const std::string_view> fences) : size_(fences.si
     node += counts[level];
   }
   group_offsets_ = reinterpret_cast<std::uint64_t*>(node);
-  offsets_ = reinterpret_cast<std::uint32_t*>(group_offsets_ + group_count);
+  offsets_ = reinterpret_cast<std::uint32_t*>(group_offsets_ + shape.group_count);
   heap_ = reinterpret_cast<char*>(offsets_ + size_ + 1);
   copy_fences(fences);
   for (std::size_t level = 0; level < level_count_; ++level) {

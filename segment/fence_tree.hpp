@@ -51,6 +51,9 @@ class FenceTree {
     return {heap_ + begin, fence_offset(index + 1) - begin};
   }
   [[nodiscard]] std::size_t memory_size() const noexcept { return sizeof *this + memory_size_; }
+  // What a tree over `count` fences of `fences_size` bytes together takes.
+  [[nodiscard]] static std::size_t memory_size_of(std::size_t count,
+                                                  std::size_t fences_size) noexcept;
 
  private:
   static constexpr std::size_t kFanoutBits = 5;
@@ -82,6 +85,7 @@ class FenceTree {
   struct Find;  // The variants of find() and what they share.
   friend struct Find;
 
+  struct Shape;  // How many nodes there are, and how large all is.
   void swap(FenceTree& other) noexcept;
   void copy_fences(std::span<const std::string_view> fences) noexcept;
   void build_node(std::size_t level, std::size_t index) noexcept;

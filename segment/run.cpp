@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "segment/run.hpp"
 
+#include <algorithm>
 #include <span>
 #include <utility>
 
@@ -124,6 +125,22 @@ class Opener {
 };
 
 }  // namespace
+
+std::uint64_t sparse_index_size_of(std::uint64_t block_count,
+                                   std::uint64_t separators_size) noexcept {
+  return sizeof(OpenRun) + RunBlocks::memory_size_of(block_count, separators_size);
+}
+
+RunTables estimate_run_tables(const RunFooter& footer) noexcept {
+  // In front of a separator are its block's size and count of entries and its own size: a byte each
+  // in an ordinary run.
+  constexpr std::uint64_t kNumbersSize = 3;
+  const std::uint64_t section_size = footer.filter_offset - footer.separators_offset;
+  const std::uint64_t separators_size =
+      section_size - std::min(section_size, kNumbersSize * footer.block_count);
+  return {.sparse_index_size = sparse_index_size_of(footer.block_count, separators_size),
+          .filter_size = footer.run_size - kRunFooterSize - footer.filter_offset};
+}
 
 std::shared_ptr<const Run> Run::open(std::shared_ptr<const directory::ImmutableFile> file,
                                      const RunLocation& location, Reads reads,

@@ -16,6 +16,7 @@
 namespace varve::segment {
 
 class RunBlocks;
+struct RunFooter;
 
 // Where a run lies and what the manifest promises of it.
 struct RunLocation {
@@ -31,6 +32,17 @@ struct RunLimits {
   std::uint64_t sections_size_max = UINT64_MAX;  // Separator section and filter together.
   std::uint64_t block_size_max = UINT64_MAX;
 };
+
+// What an open run takes, bytes.
+struct RunTables {
+  std::uint64_t sparse_index_size = 0;  // With what belongs to each block, and the object itself.
+  std::uint64_t filter_size = 0;
+};
+// Before it is opened, by its footer: the sparse index to some per cent, the filter exactly.
+[[nodiscard]] RunTables estimate_run_tables(const RunFooter& footer) noexcept;
+// Likewise of so many blocks, whose separators have so many bytes together.
+[[nodiscard]] std::uint64_t sparse_index_size_of(std::uint64_t block_count,
+                                                 std::uint64_t separators_size) noexcept;
 
 // What one finding of a run's verification says; offsets are relative to the file.
 struct RunFinding {

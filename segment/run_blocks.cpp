@@ -42,6 +42,11 @@ std::size_t RunBlocks::memory_size() const noexcept {
          (count() / 64 + 1) * 8 + smallest_key_.capacity() + largest_key_.capacity();
 }
 
+std::size_t RunBlocks::memory_size_of(std::size_t count, std::size_t separators_size) noexcept {
+  return FenceTree::memory_size_of(count, separators_size) +
+         (2 * count + 1) * sizeof(std::uint32_t) + (count / 64 + 1) * 8;
+}
+
 void RunBlocks::read(std::size_t block, std::string& buffer) const {
   const std::size_t size = this->size(block);
   buffer.resize(size + kBlockSlack);

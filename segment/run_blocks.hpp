@@ -51,6 +51,9 @@ class alignas(64) RunBlocks {
     return location_.offset + std::uint64_t{offset(block)} * kBlockUnit;
   }
   [[nodiscard]] std::size_t memory_size() const noexcept;
+  // Of so many blocks, whose separators have so many bytes together; the two keys come on top.
+  [[nodiscard]] static std::size_t memory_size_of(std::size_t count,
+                                                  std::size_t separators_size) noexcept;
 
   // The only block that may hold `key`. In two halves, locate() fetches what find_in() needs.
   [[nodiscard]] std::size_t find(std::string_view key) const noexcept {

@@ -156,6 +156,18 @@ std::uint64_t RunWriter::size() const noexcept {
          run.filter_bytes_so_far() + kRunFooterSize;
 }
 
+std::size_t RunWriter::memory_size() const noexcept {
+  const Impl& run = *impl_;
+  return sizeof run + run.piece_capacity + run.block.memory_size() + run.separators.capacity() +
+         run.hashes.capacity() * sizeof(std::uint64_t);
+}
+
+// The separator section, and the filter, which comes after it.
+std::size_t RunWriter::finish_memory_size() const noexcept {
+  const Impl& run = *impl_;
+  return std::max<std::size_t>(run.separators.size(), run.filter_bytes_so_far());
+}
+
 RunSummary RunWriter::finish() {
   Impl& run = *impl_;
   RunFooter& footer = run.footer;

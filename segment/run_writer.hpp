@@ -38,8 +38,10 @@ class RunWriter {
 
   void add(const EntryView& entry);
   [[nodiscard]] std::uint64_t entry_count() const noexcept;
-  [[nodiscard]] std::uint64_t size() const noexcept;  // Bytes so far, open block included.
-  RunSummary finish();                                // Requires: entry_count() > 0. Once.
+  [[nodiscard]] std::uint64_t size() const noexcept;       // Bytes so far, open block included.
+  RunSummary finish();                                     // Requires: entry_count() > 0. Once.
+  [[nodiscard]] std::size_t memory_size() const noexcept;  // Bytes held now.
+  [[nodiscard]] std::size_t finish_memory_size() const noexcept;  // What finish() takes besides.
 
  private:
   struct Impl;

@@ -27,6 +27,7 @@ constexpr std::array kCommands = {
     Command{"scan", "prints entries in key order", scan_command},
     Command{"dump", "prints all entries in a form that load reads", dump_command},
     Command{"stat", "shows segments, sizes and costs", stat_command},
+    Command{"estimate", "says what memory an index will need", estimate_command},
     Command{"serve-metrics", "serves these figures to Prometheus", serve_metrics_command},
     Command{"compact", "merges every segment into one run", compact_command},
     Command{"check", "looks for damage, changes nothing", check_command},

@@ -43,7 +43,7 @@ int run(const Arguments& arguments, std::istream& in, std::ostream& out,
         std::ostream& err) noexcept;
 
 CommandFunction load_command, get_command, put_command, del_command, scan_command, dump_command,
-    stat_command, serve_metrics_command, compact_command, check_command, lock_command, log_command,
-    version_command;
+    stat_command, estimate_command, serve_metrics_command, compact_command, check_command,
+    lock_command, log_command, version_command;
 
 }  // namespace varve::tools

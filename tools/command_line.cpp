@@ -103,6 +103,8 @@ CommandLine& CommandLine::with_writing() {
                   "size at which a segment splits, 64KiB to 16GiB; default: 64MiB");
   app_.add_option("--memory-budget", memory_budget_text_,
                   "memory for writes that are not in runs yet; default: 128MiB");
+  app_.add_option("--memory-limit", memory_limit_text_,
+                  "for all memory of the index, of which writes get what is left; default: none");
   return *this;
 }
 
@@ -135,6 +137,7 @@ void CommandLine::parse(const Arguments& arguments) {
       size_option("--segment-size", segment_size_text_, writing_.tuning.segment_size);
   writing_.memory_budget =
       size_option("--memory-budget", memory_budget_text_, writing_.memory_budget);
+  writing_.memory_limit = size_option("--memory-limit", memory_limit_text_, writing_.memory_limit);
 }
 
 Options CommandLine::read_options() const {

@@ -33,7 +33,7 @@ class CommandLine {
   CommandLine& with_untrusted();
   CommandLine& with_json(std::string_view help = "one JSON object instead of text");
   CommandLine& with_no_progress();
-  // --durability, --access, --segment-size, --memory-budget.
+  // --durability, --access, --segment-size, --memory-budget, --memory-limit.
   CommandLine& with_writing();
   void parse(const Arguments& arguments);
 
@@ -52,7 +52,7 @@ class CommandLine {
   CLI::App app_;
   std::filesystem::path directory_;
   std::string directory_text_, wait_text_, durability_text_ = "process", access_text_ = "bare";
-  std::string segment_size_text_, memory_budget_text_;
+  std::string segment_size_text_, memory_budget_text_, memory_limit_text_;
   std::chrono::milliseconds wait_ = kOpenWaitDefault;
   Options writing_;
   bool json_ = false, no_progress_ = false, untrusted_ = false;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <ostream>
 
@@ -37,11 +38,16 @@ std::string shape_text(const Statistics& figures) {
 std::string cost_text(const Statistics& figures) {
   const RunStatistics& runs = figures.runs;
   const MemoryStatistics& memory = figures.memory;
+  const std::uint64_t named_size =
+      figures.memory_size + memory.sparse_indexes_size + memory.filters_size;
+  const std::uint64_t rest_size = memory.total_size() - std::min(memory.total_size(), named_size);
   std::string text;
-  append_row(text, "memory",
-             fmt::format("{} for writes, {} for sparse indexes, {} for filters",
-                         human_size(figures.memory_size), human_size(memory.sparse_indexes_size),
-                         human_size(memory.filters_size)));
+  append_row(
+      text, "memory",
+      fmt::format("{}: {} for writes, {} for sparse indexes, {} for filters, {} for the rest",
+                  human_size(memory.total_size()), human_size(figures.memory_size),
+                  human_size(memory.sparse_indexes_size), human_size(memory.filters_size),
+                  human_size(rest_size)));
   append_row(text, "mapped",
              fmt::format("{} of runs (address space)", human_size(memory.mapped_runs_size)));
   append_row(text, "read cost",

@@ -29,17 +29,6 @@ ordered_json operations_json(const OperationsByKind& figures) {
   return json;
 }
 
-ordered_json memory_json(const MemoryStatistics& figures) {
-  return {{"active_deltas_size", figures.active_deltas_size},
-          {"frozen_deltas_size", figures.frozen_deltas_size},
-          {"held_by_readers_size", figures.held_by_readers_size},
-          {"pool_size", figures.pool_size},
-          {"sparse_indexes_size", figures.sparse_indexes_size},
-          {"filters_size", figures.filters_size},
-          {"mapped_runs_size", figures.mapped_runs_size},
-          {"statistics_size", figures.statistics_size}};
-}
-
 // Times in nanoseconds.
 ordered_json locks_json(const LockReport& report) {
   ordered_json json = ordered_json::array();
@@ -101,6 +90,18 @@ ordered_json segment_json(const SegmentStatistics& segment) {
 
 }  // namespace
 
+ordered_json memory_json(const MemoryStatistics& figures) {
+  ordered_json json = {{"total_size", figures.total_size()}};
+  for_each_memory_owner(figures, [&json](const char* owner, std::uint64_t size) {
+    json[std::string(owner) + "_size"] = size;
+  });
+  json["pool_size"] = figures.pool_size;  // Of owners above; and what is nobody's memory.
+  json["cursor_size"] = figures.cursor_size;
+  json["mapped_runs_size"] = figures.mapped_runs_size;
+  json["mapped_log_size"] = figures.mapped_log_size;
+  return json;
+}
+
 ordered_json statistics_json(const Statistics& figures, bool with_segments) {
   ordered_json json = {{"uuid", is_utf8(figures.uuid) ? figures.uuid : hex(figures.uuid)},
                        {"writer_epoch", figures.writer_epoch},
@@ -109,9 +110,11 @@ ordered_json statistics_json(const Statistics& figures, bool with_segments) {
                        {"memory_entry_count", figures.runs.memory_entry_count},
                        {"memory_size", figures.memory_size},
                        {"memory_budget", figures.memory_budget},
+                       {"memory_limit", figures.memory_limit},
                        {"table_memory_size", figures.table_memory_size},
                        {"disk_size", figures.disk_size},
                        {"log_disk_size", figures.log_disk_size},
+                       {"open_scan_count", figures.open_scan_count},
                        {"live_snapshot_count", figures.live_snapshot_count},
                        {"oldest_snapshot_microseconds", figures.oldest_snapshot_microseconds},
                        {"aged_reader_count", figures.aged_reader_count},

@@ -92,6 +92,11 @@ struct Options {
   // Access::Concurrent by a thread of the index, whether there are writes or not.
   std::chrono::milliseconds sync_interval{0};
   std::size_t memory_budget = std::size_t{128} << 20;  // Bytes of deltas. [256 KiB, 1 TiB]
+  // Bytes of all that the index holds in memory: Statistics::memory.total_size(). Deltas get what
+  // the other owners leave of it, at most memory_budget and at least 256 KiB, and writes are slowed
+  // and wait accordingly. What the data itself needs, above all sparse indexes and filters, is not
+  // refused: see estimate_memory() for how much that is. 0: none. [0, 16 TiB]
+  std::size_t memory_limit = 0;
   Reads reads = Reads::Mapped;
   CloseMode close = CloseMode::CancelJobs;
   LockHealthOptions lock_health = {};  // Of the locks of Access::Concurrent: see lock_report().

@@ -8,6 +8,7 @@
 
 #include "varve/concurrent/operation_snapshot.hpp"
 #include "varve/lock_health.hpp"
+#include "varve/memory_statistics.hpp"
 
 namespace varve {
 
@@ -83,22 +84,6 @@ struct RunStatistics {
                                : static_cast<double>(main_runs_size + delta_runs_size) /
                                      static_cast<double>(main_runs_size);
   }
-};
-
-// Memory by owner, now, in bytes. Not in here, because nobody counts it: the process's heap beyond
-// this (options, names, views, cursors), and the page cache behind the mapped files.
-struct MemoryStatistics {
-  std::uint64_t active_deltas_size = 0;  // What writes go to.
-  std::uint64_t frozen_deltas_size = 0;  // Waiting to be flushed, or being flushed.
-  // Deltas that are flushed but still held by open cursors, reads and jobs in progress.
-  std::uint64_t held_by_readers_size = 0;
-  // Obtained from the kernel for deltas: the above, and room that is kept for reuse.
-  std::uint64_t pool_size = 0;
-  std::uint64_t sparse_indexes_size = 0;
-  std::uint64_t filters_size = 0;
-  // Address space of mapped runs; the kernel's page cache holds of it what it likes.
-  std::uint64_t mapped_runs_size = 0;
-  std::uint64_t statistics_size = 0;  // What counts the calls.
 };
 
 // What merges have yet to do, now.
@@ -183,6 +168,7 @@ struct Statistics {
   // and in batches; scans begun; entries that cursors have given, once they are destroyed.
   std::uint64_t put_count = 0, erase_count = 0, get_count = 0, get_hit_count = 0, scan_count = 0;
   std::uint64_t scanned_entry_count = 0;
+  std::uint64_t open_scan_count = 0;         // Whose cursors are not destroyed, now.
   std::uint64_t user_bytes_written = 0;      // Keys and values of puts and erases.
   std::uint64_t log_bytes_written = 0;       // Records, in bytes.
   std::uint64_t run_bytes_written = 0;       // Flushes and compactions, blocks to footer.
@@ -211,7 +197,9 @@ struct Statistics {
   // Now, in bytes but for the last.
   std::uint64_t memory_size = 0;                   // Deltas; Options::memory_budget bounds it, but
                                                    // for erases when there is no space.
-  std::uint64_t memory_budget = 0;                 // Options::memory_budget.
+  std::uint64_t memory_budget = 0;                 // What deltas may take now: memory_budget of
+                                                   // the options, or what memory_limit leaves.
+  std::uint64_t memory_limit = 0;                  // Options::memory_limit. 0: none.
   std::uint64_t table_memory_size = 0;             // Sparse indexes and filters held in memory.
   std::uint64_t disk_size = 0;                     // All files of the index, logs included.
   std::uint64_t log_disk_size = 0;                 // Of these, log files (preallocated).

@@ -8,6 +8,7 @@
 #include "varve/error.hpp"
 #include "varve/file_statistics.hpp"
 #include "varve/lock_health.hpp"
+#include "varve/memory_estimate.hpp"
 #include "varve/options.hpp"
 #include "varve/prometheus.hpp"
 #include "varve/scan.hpp"

@@ -256,6 +256,34 @@ TEST_CASE_METHOD(Fixture, "stat, compact and check tell their figures as one JSO
   contains(lines_of(text.out).back(), "result: sound");
 }
 
+TEST_CASE_METHOD(Fixture, "estimate tells an index's memory before it is opened",
+                 "[tools][estimate]") {
+  std::string tsv;
+  for (int i = 0; i < 5000; ++i) tsv += "key" + std::to_string(i) + "\tvalue\n";
+  load(tsv);
+  const json estimate = json::parse(run({"estimate", db, "--json"}).out);
+  CHECK(estimate["schema"] == 1);
+  const json at_open = estimate["at_open"], at_most = estimate["at_most"];
+  std::uint64_t sum = 0;
+  for (const char* owner :
+       {"active_deltas", "frozen_deltas", "held_by_readers", "pool_free", "sparse_indexes",
+        "filters", "held_runs", "jobs", "cursors", "snapshots", "hot_path", "log_buffer",
+        "structure", "statistics"}) {
+    sum += at_open.at(std::string(owner) + "_size").get<std::uint64_t>();
+  }
+  CHECK(at_open["total_size"] == sum);
+  // As the index itself says of the same.
+  const json memory = json::parse(run({"stat", db, "--json"}).out)["memory"];
+  CHECK(at_open["filters_size"] == memory["filters_size"]);
+  CHECK(at_open["mapped_runs_size"] == memory["mapped_runs_size"]);
+  CHECK(at_most["active_deltas_size"] == 128 << 20);
+  const json limited =
+      json::parse(run({"estimate", db, "--json", "--memory-limit", "40MiB"}).out)["at_most"];
+  CHECK(limited["total_size"] <= 40 << 20);
+  contains(run({"estimate", db}).out, "together ");
+  CHECK(run({"estimate", db + "-absent"}).status == 74);
+}
+
 TEST_CASE_METHOD(Fixture, "damage is status 2 and named with file and offset", "[tools][check]") {
   std::string tsv;
   for (int i = 0; i < 1000; ++i) tsv += "key" + std::to_string(i) + "\tvalue\n";
