@@ -18,6 +18,7 @@
 #include <string_view>
 
 #include "tests/concurrent_index/workout.hpp"
+#include "tests/support/longer_run.hpp"
 #include "varve/options.hpp"
 
 namespace {
@@ -110,6 +111,7 @@ int soak(const SoakOptions& options) {
     return EXIT_FAILURE;
   }
   std::printf("%llu rounds, %llu calls, nothing wrong\n", wide(round), wide(calls));
+  varve::test::tell_reached(round, "histories");
   return EXIT_SUCCESS;
 }
 

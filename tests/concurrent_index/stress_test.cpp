@@ -1,28 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdint>
-#include <cstdlib>
 #include <random>
 #include <string>
 
 #include "tests/concurrent_index/workout.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/longer_run.hpp"
 #include "tests/support/temporary_directory.hpp"
 #include "varve/options.hpp"
 
 namespace varve::test {
 namespace {
 
-// VARVE_STRESS_SEED=N repeats the choices of a run, VARVE_STRESS_FACTOR=N makes it N times as long.
-std::uint64_t setting(const char* name, std::uint64_t otherwise) {
-  const char* const text = std::getenv(name);
-  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
-
 // The modes that promise any thread. A mode joins by its line here.
 Access access() {
   return GENERATE(Access::Synchronized, Access::Concurrent);
 }
 
+// VARVE_STRESS_SEED=N repeats the choices of a run, VARVE_STRESS_FACTOR=N makes it N times as long.
 WorkoutReport work(WorkoutOptions options) {
   const TemporaryDirectory temporary;
   options.directory = temporary.path() / "index";
@@ -30,6 +25,7 @@ WorkoutReport work(WorkoutOptions options) {
   CAPTURE(options.seed, options.thread_count, to_string(options.access));
   WorkoutReport report = run_workout(options);
   REQUIRE(report.problem == "");
+  tell_reached(1, "histories");
   return report;
 }
 

@@ -14,6 +14,7 @@
 #include "lib/checker.hpp"
 #include "tests/crash/recovery_probe.hpp"
 #include "tests/crash/sweep_process.hpp"
+#include "tests/support/longer_run.hpp"
 #include "tests/support/other_thread.hpp"
 
 namespace varve::test {
@@ -196,7 +197,8 @@ class Sweep {
     std::uint64_t& count = depth == 2 ? report_.nested : report_.nested_3;
     medium->watch_steps([&](std::uint64_t step) {
       std::vector<State> nested =
-          states_of(*medium, options_.states_per_nested_moment, mix(report_.recovered ^ mix(step)));
+          states_of(*medium, options_.states_per_nested_moment,
+                    mix(report_.recovered ^ mix(step ^ mix(options_.seed))));
       threads_[static_cast<std::size_t>(depth) - 1].run([&] {
         for (State& next : nested) {
           next.how =
@@ -260,6 +262,13 @@ std::string to_string(const SweepReport& report) {
          " after three; " + std::to_string(report.recovered) + " distinct ones recovered, " +
          std::to_string(report.went_on) + " of them written to, " +
          std::to_string(report.opened_read_only) + " opened read-only";
+}
+
+void tell_reached(const SweepReport& report) {
+  tell_reached(report.states, "states after one crash");
+  tell_reached(report.nested, "states after two crashes");
+  tell_reached(report.nested_3, "states after three crashes");
+  tell_reached(report.recovered, "distinct states recovered");
 }
 
 }  // namespace varve::test

@@ -43,5 +43,7 @@ struct SweepReport {
 
 // As a line to print.
 [[nodiscard]] std::string to_string(const SweepReport& report);
+// For whoever makes a longer run.
+void tell_reached(const SweepReport& report);
 
 }  // namespace varve::test

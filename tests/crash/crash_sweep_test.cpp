@@ -5,20 +5,27 @@
 #include "tests/crash/crash_sweep.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 #include <string>
 #include <vector>
 
 #include "tests/crash/scenarios.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/longer_run.hpp"
 
 namespace varve::test {
 namespace {
 
-// VARVE_SWEEP_FACTOR=10: ten times as many states of each moment.
+// VARVE_SWEEP_FACTOR=10: ten times as many states of each moment. VARVE_SWEEP_SEED=7: others.
 std::size_t factor() {
-  const char* const text = std::getenv("VARVE_SWEEP_FACTOR");
-  return text == nullptr ? 1 : std::max<std::size_t>(1, std::strtoull(text, nullptr, 10));
+  return std::max<std::size_t>(1, setting("VARVE_SWEEP_FACTOR", 1));
+}
+std::uint64_t seed() {
+  return setting("VARVE_SWEEP_SEED", 1);
+}
+
+void tell(std::size_t scenario_count, const SweepReport& report) {
+  WARN(scenario_count << " scenarios: " << to_string(report));
+  tell_reached(report);
 }
 
 void sweep(const std::vector<Scenario>& scenarios) {
@@ -26,6 +33,7 @@ void sweep(const std::vector<Scenario>& scenarios) {
   for (const Scenario& scenario : scenarios) {
     const Script script(scenario);
     SweepOptions options;
+    options.seed = seed();
     options.states_per_moment *= factor();
     const SweepReport report = sweep_crashes(script, options);
     CHECK(report.problem == "");
@@ -41,7 +49,7 @@ void sweep(const std::vector<Scenario>& scenarios) {
     WARN(scenario.name << ": " << to_string(report));
     all.add(report);
   }
-  WARN(scenarios.size() << " scenarios: " << to_string(all));
+  tell(scenarios.size(), all);
 }
 
 // Crashes inside the recovery from a crash, and inside the recovery from that.
@@ -49,7 +57,7 @@ SweepReport sweep_again(const std::vector<Scenario>& scenarios) {
   SweepReport all;
   for (const Scenario& scenario : scenarios) {
     SweepOptions options;
-    options.seed = 2;
+    options.seed = seed() + 1;
     options.states_per_moment = 2;
     options.stride = 3;
     options.states_per_nested_moment = 4;
@@ -60,7 +68,7 @@ SweepReport sweep_again(const std::vector<Scenario>& scenarios) {
     WARN(scenario.name << ": " << to_string(report));
     all.add(report);
   }
-  WARN(scenarios.size() << " scenarios: " << to_string(all));
+  tell(scenarios.size(), all);
   return all;
 }
 

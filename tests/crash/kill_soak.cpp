@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "tests/crash/kill_loop.hpp"
+#include "tests/support/longer_run.hpp"
 
 int main(int argc, char** argv) try {
   varve::test::KillLoopOptions options;
@@ -34,6 +35,7 @@ int main(int argc, char** argv) try {
               static_cast<unsigned long long>(report.kills),
               static_cast<unsigned long long>(report.operations),
               static_cast<unsigned long long>(report.replayed));
+  varve::test::tell_reached(report.kills, "kills");
   if (report.problem.empty()) return EXIT_SUCCESS;
   std::printf("PROBLEM: %s\n", report.problem.c_str());
   return EXIT_FAILURE;

@@ -33,6 +33,7 @@
 #include <vector>
 
 #include "directory/ownership.hpp"
+#include "tests/support/longer_run.hpp"
 #include "tests/support/temporary_directory.hpp"
 #include "varve/error.hpp"
 
@@ -257,8 +258,10 @@ int report(const Shared& shared, const Settings& settings, double seconds) {
             << shared.stops << " stops, " << shared.deletions << " deletions of LOCK, "
             << shared.losses_noticed << " noticed by owners, " << shared.keepers
             << " forked keepers, " << shared.errors << " errors, " << seconds << " s\n"
-            << shared.double_owners << " double owners, " << shared.false_alarms
-            << " false alarms\n";
+            << shared.double_owners << " double owners, " << shared.false_alarms << " false alarms"
+            << std::endl;
+  varve::test::tell_reached(acquisitions, "acquisitions");
+  varve::test::tell_reached(shared.kills, "killed owners");
   const bool enough = acquisitions > 0 && acquisitions >= settings.acquisitions;
   return shared.double_owners == 0 && shared.false_alarms == 0 && enough ? 0 : 1;
 }

@@ -15,6 +15,7 @@
 #include "lib/run_store.hpp"
 #include "tests/lib/damage.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/longer_run.hpp"
 
 namespace varve::test {
 namespace {
@@ -29,8 +30,7 @@ constexpr std::size_t kSlowness = 1;
 constexpr std::size_t kReadEvery = 16, kWriteEvery = 160;
 
 unsigned sweep_seed() {
-  const char* const text = std::getenv("VARVE_SWEEP_SEED");
-  return text == nullptr ? 1 : static_cast<unsigned>(std::strtoul(text, nullptr, 10));
+  return static_cast<unsigned>(setting("VARVE_SWEEP_SEED", 1));
 }
 
 // Calls visit(i) for numbers below `total`: all of them, or `count` spread evenly, each drawn from
@@ -79,6 +79,9 @@ const std::string& sound_bytes(const std::string& name) {
 // Judges one damage after the other, and counts.
 class Judge {
  public:
+  explicit Judge(const char* cases) : cases_(cases) {}
+  Judge(const Judge&) = delete;
+  Judge& operator=(const Judge&) = delete;
   // `from`, `to`: the first and the last byte that were changed.
   void judge(const Damaged& damaged, const std::string& name, std::size_t from, std::size_t to,
              const std::string& what) {
@@ -110,9 +113,13 @@ class Judge {
       if (!wrong.empty()) FAIL_CHECK(wrong << " after " << what << " of " << name);
     }
   }
-  ~Judge() { WARN(count_ << " cases, seed " << sweep_seed()); }
+  ~Judge() {
+    WARN(count_ << " cases, seed " << sweep_seed());
+    tell_reached(count_, cases_);
+  }
 
  private:
+  const char* cases_;  // What they are, in the plural.
   std::size_t count_ = 0;
 };
 
@@ -121,7 +128,7 @@ std::string at_byte(const std::string& what, std::size_t at) {
 }
 
 TEST_CASE("sweep: every flipped bit is reported and never misread", "[lib][sweep]") {
-  Judge judge;
+  Judge judge("flipped bits");
   sample(8 * places().size(), 60'000, [&](std::size_t i) {
     const Place& place = places()[i / 8];
     std::string bytes = sound_bytes(place.name);
@@ -135,7 +142,7 @@ TEST_CASE("sweep: every flipped bit is reported and never misread", "[lib][sweep
 
 TEST_CASE("sweep: a byte set to 00 or FF, and a burst of other bytes, is reported",
           "[lib][sweep]") {
-  Judge judge;
+  Judge judge("bytes set and bursts");
   std::mt19937 random(sweep_seed());
   sample(3 * places().size(), 18'000, [&](std::size_t i) {
     const Place& place = places()[i / 3];
@@ -158,7 +165,7 @@ TEST_CASE("sweep: a byte set to 00 or FF, and a burst of other bytes, is reporte
 }
 
 TEST_CASE("sweep: two flipped bits anywhere are both in files that are reported", "[lib][sweep]") {
-  Judge judge;
+  Judge judge("pairs of flipped bits");
   std::mt19937_64 random(sweep_seed());
   sample(8 * places().size(), 6'000, [&](std::size_t i) {
     const Place &one = places()[i / 8], &other = places()[random() % places().size()];
@@ -186,7 +193,7 @@ TEST_CASE("sweep: a file cut off at any length is reported and never misread", "
       lengths.push_back({name, size});
     }
   }
-  Judge judge;
+  Judge judge("files cut off");
   sample(lengths.size(), lengths.size(), [&](std::size_t i) {
     const auto& [name, size] = lengths[i];
     Damaged damaged;
@@ -212,7 +219,7 @@ TEST_CASE("sweep: bytes behind the end of a file are reported or hold nothing", 
   for (const std::string& name : live_files()) {
     for (std::size_t more = 1; more <= 4096; ++more) lengths.push_back({name, more});
   }
-  Judge judge;
+  Judge judge("files made longer");
   sample(2 * lengths.size(), 12'000, [&](std::size_t i) {
     const auto& [name, more] = lengths[i / 2];
     const bool garbage = i % 2 == 1;
@@ -266,7 +273,7 @@ std::vector<Exchange> exchanges() {
 TEST_CASE("sweep: ranges that are exchanged within and between files are reported",
           "[lib][sweep]") {
   const std::vector<Exchange> all = exchanges();
-  Judge judge;
+  Judge judge("exchanged ranges");
   sample(all.size(), 12'000, [&](std::size_t i) {
     const Exchange& exchange = all[i];
     const auto& [to, from, size, swap] = exchange;
@@ -345,6 +352,7 @@ TEST_CASE("sweep: files of different moments never show a state that never was",
     }
     if (!files.empty()) try_files(files, what);
   });
+  tell_reached(refused + shown, "stores of files of different moments");
   CHECK(refused > 0);
   CHECK(shown >= generations.size());  // A file in its own place, at least.
 }
@@ -356,7 +364,7 @@ TEST_CASE("sweep: LOCK explains and never decides", "[lib][sweep]") {
   record.host = "host";
   const auto encoded = directory::encode(record);
   const std::string sound(encoded.data(), encoded.size());
-  Judge judge;
+  Judge judge("changes of LOCK");
   sample(8 * sound.size(), 2'000, [&](std::size_t i) {
     std::string bytes = sound;
     bytes[i / 8] = static_cast<char>(bytes[i / 8] ^ 1 << i % 8);

@@ -9,6 +9,7 @@
 #include "tests/metamorphic/index_subject.hpp"
 #include "tests/metamorphic/model_subject.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/longer_run.hpp"
 
 namespace varve::test::metamorphic {
 namespace {
@@ -42,7 +43,10 @@ std::map<std::string, std::uint64_t> files_after(
 
 }  // namespace
 
+// VARVE_SWEEP_SEED=8: other operations; VARVE_SWEEP_CASES=10: ten lists of them.
 TEST_CASE("the same operations leave the same bytes in every file", "[metamorphic][reproducible]") {
+  const std::uint64_t first = setting("VARVE_SWEEP_SEED", 7);
+  const std::uint64_t count = setting("VARVE_SWEEP_CASES", 1);
   for (const Configuration& configuration : all_configurations()) {
     const bool by_clock = configuration.options.sync_interval.count() != 0;
     if (configuration.medium != MediumKind::Simulated || by_clock ||
@@ -51,12 +55,19 @@ TEST_CASE("the same operations leave the same bytes in every file", "[metamorphi
     }
     CAPTURE(configuration.name);
     const auto start = new_index(configuration.options);
-    const Operations operations = generated(7, 800);
-    const auto files = files_after(operations, configuration, start);
-    CHECK(files.size() >= 3);
-    CHECK(files == files_after(operations, configuration, start));
-    CHECK(files != files_after(generated(8, 800), configuration, start));
+    std::map<std::string, std::uint64_t> others;
+    for (std::uint64_t seed = first; seed < first + count; ++seed) {
+      CAPTURE(seed);
+      const Operations operations = generated(seed, 800);
+      const auto files = files_after(operations, configuration, start);
+      CHECK(files.size() >= 3);
+      CHECK(files == files_after(operations, configuration, start));
+      CHECK(files != others);
+      others = files;
+    }
+    CHECK(others != files_after(generated(first + count, 800), configuration, start));
   }
+  tell_reached(count, "seeds");
 }
 
 }  // namespace varve::test::metamorphic

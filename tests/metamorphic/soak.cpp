@@ -22,6 +22,7 @@
 #include "tests/metamorphic/comparison.hpp"
 #include "tests/metamorphic/generator.hpp"
 #include "tests/support/file_bytes.hpp"
+#include "tests/support/longer_run.hpp"
 
 namespace {
 
@@ -91,6 +92,7 @@ int soak(const SoakOptions& options) {
   std::printf("%llu lists, %zu configurations, %llu operations, no difference\n",
               static_cast<unsigned long long>(count), comparison.configurations().size(),
               static_cast<unsigned long long>(comparison.operation_count()));
+  varve::test::tell_reached(comparison.operation_count(), "operations in configurations");
   return EXIT_SUCCESS;
 }
 
