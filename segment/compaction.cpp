@@ -110,16 +110,6 @@ Sequence PruningSource::first_erasure_after(Sequence sequence) const noexcept {
   return kSequenceMax;
 }
 
-// The highest range tombstone over the current key that is not newer than `sequence`; 0: none.
-Sequence PruningSource::last_erasure_at(Sequence sequence) const noexcept {
-  Sequence last = 0;
-  for (const RangeTombstone& tombstone : *rules_.range_tombstones) {
-    if (tombstone.sequence > sequence) break;
-    if (tombstone.covers(key_)) last = tombstone.sequence;
-  }
-  return last;
-}
-
 bool PruningSource::seen_by_snapshot(Sequence from, Sequence to) const noexcept {
   const auto it = std::lower_bound(rules_.snapshots.begin(), rules_.snapshots.end(), from);
   return it != rules_.snapshots.end() && *it < to;
@@ -128,10 +118,14 @@ bool PruningSource::seen_by_snapshot(Sequence from, Sequence to) const noexcept 
 Sequence PruningSource::written_sequence(const Version& version) const noexcept {
   const Sequence own = version.entry.sequence;
   // Under a range tombstone the sequence must stay explicit: without one, the output's last
-  // sequence would speak for it and lift it above the tombstone. A version that carried none is
-  // newer than the tombstones that its run had seen, and old enough for everybody.
+  // sequence would speak for it and lift it above the tombstone. A version that carried none was
+  // written by the oldest snapshot at the latest, and after every range erase up to its run's last
+  // sequence that covers it. Not all of these are among our tombstones: a segment that is yet to
+  // become one with this one may still have some. So it gets the highest sequence that it can have.
   if (first_erasure_after(version.effective) != kSequenceMax) {
-    return own != 0 ? own : std::max<Sequence>(1, last_erasure_at(version.effective));
+    if (own != 0) return own;
+    VARVE_CHECK(!rules_.snapshots.empty());  // Else nobody would see it.
+    return std::max<Sequence>(1, std::min(version.effective, rules_.snapshots.front()));
   }
   const bool old_for_everybody = rules_.snapshots.empty() || own <= rules_.snapshots.front();
   return old_for_everybody ? 0 : own;

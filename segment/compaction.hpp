@@ -57,7 +57,6 @@ class PruningSource {
   void read_versions();
   void prune();
   [[nodiscard]] Sequence first_erasure_after(Sequence sequence) const noexcept;
-  [[nodiscard]] Sequence last_erasure_at(Sequence sequence) const noexcept;
   [[nodiscard]] bool seen_by_snapshot(Sequence from, Sequence to) const noexcept;
   [[nodiscard]] Sequence written_sequence(const Version& version) const noexcept;
 

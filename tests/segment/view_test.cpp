@@ -236,3 +236,32 @@ TEST_CASE("a merge that no snapshot watches keeps the newest version of each key
   CHECK_FALSE(source.valid());
   CHECK(count > 100);
 }
+
+// A neighbour may have an old range erase that this segment has long applied: when the two become
+// one, what was written after it must still be told from what it erased.
+TEST_CASE("merged twice for a snapshot, a version stays newer than older range erases",
+          "[segment][view]") {
+  const auto run_of = [](Sequence of_entry, Sequence last) {
+    RunLayer layer;
+    layer.record.kind = RunRecord::Kind::Main;
+    layer.record.last_sequence = last;
+    layer.run = open_image(
+        write_image({{.key = "key", .sequence = of_entry, .value = "value"}}, 512), Reads::Mapped);
+    return layer;
+  };
+  const RangeTombstone newer{.from = "", .to = "", .sequence = 90};
+  const RangeTombstone older{.from = "", .to = "", .sequence = 60};
+  const std::vector<RangeTombstone> here{newer}, both{older, newer};
+  const Sequence snapshot = GENERATE(70, 80);
+  const PruningSource first({}, {run_of(0, 70)},
+                            {.snapshots = {snapshot}, .bottom = true, .range_tombstones = &here},
+                            "", "");
+  REQUIRE(first.valid());
+  const PruningSource second({}, {run_of(first.entry().sequence, 100)},
+                             {.snapshots = {snapshot}, .bottom = true, .range_tombstones = &both},
+                             "", "");
+  REQUIRE(second.valid());
+  CHECK(second.entry().value == "value");
+  CHECK(second.entry().sequence > older.sequence);
+  CHECK(second.entry().sequence <= snapshot);
+}
