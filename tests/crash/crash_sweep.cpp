@@ -203,6 +203,7 @@ class Sweep {
         for (State& next : nested) {
           next.how =
               state.how + "; in its recovery, step " + std::to_string(step) + ", " + next.how;
+          next.amid_step = state.amid_step;
           Nesting inner{.depth = depth, .exactly = contents};
           // After a reboot all of a medium is durable: nothing of it may go any more. What only a
           // process left may yet be lost by the machine.

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
@@ -56,15 +59,17 @@ TEST_CASE("the same operations leave the same bytes in every file", "[metamorphi
     CAPTURE(configuration.name);
     const auto start = new_index(configuration.options);
     std::map<std::string, std::uint64_t> others;
+    std::size_t file_count_max = 0;  // A list may end with everything erased.
     for (std::uint64_t seed = first; seed < first + count; ++seed) {
       CAPTURE(seed);
       const Operations operations = generated(seed, 800);
       const auto files = files_after(operations, configuration, start);
-      CHECK(files.size() >= 3);
+      file_count_max = std::max(file_count_max, files.size());
       CHECK(files == files_after(operations, configuration, start));
       CHECK(files != others);
       others = files;
     }
+    CHECK(file_count_max >= 3);
     CHECK(others != files_after(generated(first + count, 800), configuration, start));
   }
   tell_reached(count, "seeds");
