@@ -33,7 +33,8 @@ std::string seed_manifest() {
   manifest.next_segment_id = manifest.next_delta_number = manifest.next_log_number = 9;
   manifest.logs = {{.number = 1, .sealed_end = 0, .synced_end = 4096}};
   SegmentRecord first, second;
-  first.main = RunRecord{.kind = RunRecord::Kind::Main, .file_number = 1, .size = 100};
+  first.id = 1;
+  first.main = RunRecord{.kind = RunRecord::Kind::Main, .file_number = first.id, .size = 100};
   first.slices = {{.file_number = 5, .size = 100, .last_sequence = 50}};
   first.range_tombstones = {{.from = "a", .to = "c", .sequence = 30}};
   second.id = 2;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -64,6 +65,15 @@ void write_delta_file(Core& core, std::uint64_t number, std::vector<Slice>& slic
 // Lets the manifest, then the readers, see the slices in the place of the frozen deltas.
 void publish_slices(Core& core, std::uint64_t number, std::vector<Slice>& slices,
                     PendingFiles& pending) {
+  // Made before the commit: after it there must be nothing that can fail outside of it.
+  const std::function<void()> show = [&] {
+    for (Slice& slice : slices) {
+      core.publish(*slice.segment, [&](segment::View& view) {
+        for (const auto& delta : slice.view->frozen) std::erase(view.frozen, delta);
+        if (slice.record) view.runs.insert(view.runs.begin(), {*slice.record, slice.run});
+      });
+    }
+  };
   core.commit([&](Manifest& next) {
     next.next_delta_number = std::max(next.next_delta_number, number + 1);
     std::size_t position = 0;
@@ -77,14 +87,7 @@ void publish_slices(Core& core, std::uint64_t number, std::vector<Slice>& slices
     }
   });
   VARVE_HOOK("flush.committed");
-  core.after_commit([&] {
-    for (Slice& slice : slices) {
-      core.publish(*slice.segment, [&](segment::View& view) {
-        for (const auto& delta : slice.view->frozen) std::erase(view.frozen, delta);
-        if (slice.record) view.runs.insert(view.runs.begin(), {*slice.record, slice.run});
-      });
-    }
-  });
+  core.after_commit(show);
   pending.committed();  // Not before the views are as the manifest is: see ~PendingFiles().
 }
 

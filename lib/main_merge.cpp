@@ -2,6 +2,7 @@
 #include "lib/main_merge.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <iterator>
 
 #include "directory/check.hpp"
@@ -249,6 +250,18 @@ std::vector<SegmentPtr> install(Core& core, const std::vector<Part>& parts,
       core.directory->remove(run_file_name(layer.record));
     }
   }
+  std::vector<SegmentPtr> segments;
+  // Made before the commit: after it there must be nothing that can fail outside of it.
+  const std::function<void()> show = [&] {
+    if (parts.size() == 1 && children.size() == 1) {
+      VARVE_CHECK(children.front().record.id == parts.front().segment->id());
+      install_in_place(core, parts.front(), children.front());
+      segments.push_back(parts.front().segment);
+    } else {
+      segments = install_children(core, position, parts, children);
+    }
+    retire_inputs(core, parts, children);
+  };
   core.commit([&](Manifest& next) {
     next.next_segment_id = std::max(next.next_segment_id, writer.next_id());
     const auto at = next.segments.begin() + static_cast<std::ptrdiff_t>(position);
@@ -260,17 +273,7 @@ std::vector<SegmentPtr> install(Core& core, const std::vector<Part>& parts,
                          records.begin(), records.end());
   });
   VARVE_HOOK("merge.committed");
-  std::vector<SegmentPtr> segments;
-  core.after_commit([&] {
-    if (parts.size() == 1 && children.size() == 1) {
-      VARVE_CHECK(children.front().record.id == parts.front().segment->id());
-      install_in_place(core, parts.front(), children.front());
-      segments.push_back(parts.front().segment);
-    } else {
-      segments = install_children(core, position, parts, children);
-    }
-    retire_inputs(core, parts, children);
-  });
+  core.after_commit(show);
   writer.committed();  // Not before the views are as the manifest is: see ~PendingFiles().
   for (const Part& part : parts) core.job_failures.clear(part.segment->id());
   core.sweep();

@@ -226,7 +226,7 @@ MemoryEstimate estimate_memory(const PlannedData& data, const Options& options) 
   memory.structure_size = planned_structure_size(segment_count, data, options);
   memory.cursor_size = internal::cursor_size(1, options);
   const std::uint64_t jobs_size =
-      internal::maintenance_thread_count(options) *
+      internal::job_thread_count(options) *
       internal::job_size_of(data.entry_count / segment_count * 3 / 2, tuning.segment_size, options);
   return complete(memory, options.read_only ? 0 : jobs_size, 0, options);
 }

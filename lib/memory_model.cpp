@@ -62,6 +62,11 @@ std::size_t maintenance_thread_count(const Options& options) noexcept {
   return std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, 4);
 }
 
+std::size_t job_thread_count(const Options& options) noexcept {
+  const bool relieved = options.access == Access::Concurrent && options.tuning.maintenance_nice > 0;
+  return maintenance_thread_count(options) + (relieved ? 1 : 0);
+}
+
 std::uint64_t job_size_of(std::uint64_t entry_count, std::uint64_t run_size,
                           const Options& options) {
   // A hash for each key, a separator for each block, both in memory that doubles as it grows; and
@@ -88,7 +93,7 @@ std::uint64_t jobs_size_max(const Manifest& manifest, const Options& options) {
     entry_count = std::max(entry_count, entries);
     run_size = std::max(run_size, size);
   }
-  return maintenance_thread_count(options) * job_size_of(entry_count, run_size, options);
+  return job_thread_count(options) * job_size_of(entry_count, run_size, options);
 }
 
 std::uint64_t cursor_size(std::size_t run_count, const Options& options) noexcept {

@@ -16,8 +16,9 @@ namespace varve::internal {
 // Segments, views, the route map, open files, and the manifest itself. Cost: a look at each run.
 [[nodiscard]] std::uint64_t structure_size(const Manifest& manifest, const Options& options);
 
-// Threads that write runs at the same time.
+// Threads of maintenance; and with the relief, which may write runs at the same time.
 [[nodiscard]] std::size_t maintenance_thread_count(const Options& options) noexcept;
+[[nodiscard]] std::size_t job_thread_count(const Options& options) noexcept;
 
 // What one job may take to write a main run of so many entries in so many bytes.
 [[nodiscard]] std::uint64_t job_size_of(std::uint64_t entry_count, std::uint64_t run_size,

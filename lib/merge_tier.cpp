@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -63,20 +64,22 @@ void merge_tier(Core& core, const SegmentPtr& segment, std::size_t first, std::s
     list.erase(at, at + static_cast<std::ptrdiff_t>(count));
     if (record) list.insert(list.begin() + static_cast<std::ptrdiff_t>(first), replacement);
   };
+  // Made before the commit: after it there must be nothing that can fail outside of it.
+  const std::function<void()> show = [&] {
+    core.publish(*segment, [&](segment::View& next) {
+      replace(next.runs, segment::RunLayer{record.value_or(RunRecord{}), run});
+    });
+    for (const segment::RunLayer& layer : inputs) core.run_store.retire(layer.record, layer.run);
+    if (!record) core.run_store.discard(run_file_name(file));
+  };
   core.commit([&](Manifest& next) {
     next.next_delta_number = std::max(next.next_delta_number, file.file_number + 1);
     SegmentRecord& target = next.segments[position_of(next, segment->id())];
     target.version = segment->version().version();
     replace(target.slices, record.value_or(RunRecord{}));
   });
-  pending.committed();
-  core.after_commit([&] {
-    core.publish(*segment, [&](segment::View& next) {
-      replace(next.runs, segment::RunLayer{record.value_or(RunRecord{}), run});
-    });
-    for (const segment::RunLayer& layer : inputs) core.run_store.retire(layer.record, layer.run);
-    if (!record) core.run_store.discard(run_file_name(file));
-  });
+  core.after_commit(show);
+  pending.committed();  // Not before the views are as the manifest is: see ~PendingFiles().
   core.job_failures.clear(segment->id());
   core.sweep();
   ++core.counters.compaction;

@@ -45,12 +45,30 @@ void release(void* memory) noexcept {
 
 }  // namespace
 
-// All other forms of new and delete come down to these.
+// Of the other forms those for arrays come down to these by themselves. Tools that look for damage
+// to the heap (valgrind --soname-synonyms=somalloc=nouserintercepts) have forms without exceptions
+// of their own, unless we do.
 void* operator new(std::size_t size) {
   return allocate(size, 1);
 }
 void* operator new(std::size_t size, std::align_val_t alignment) {
   return allocate(size, static_cast<std::size_t>(alignment));
+}
+void* operator new(std::size_t size, std::align_val_t alignment, const std::nothrow_t&) noexcept {
+  try {
+    return allocate(size, static_cast<std::size_t>(alignment));
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
+void* operator new(std::size_t size, const std::nothrow_t& none) noexcept {
+  return operator new (size, std::align_val_t{1}, none);
+}
+void operator delete(void* memory, std::align_val_t, const std::nothrow_t&) noexcept {
+  release(memory);
+}
+void operator delete(void* memory, const std::nothrow_t&) noexcept {
+  release(memory);
 }
 void operator delete(void* memory) noexcept {
   release(memory);
