@@ -253,13 +253,13 @@ TEST_CASE("merged twice for a snapshot, a version stays newer than older range e
   const RangeTombstone older{.from = "", .to = "", .sequence = 60};
   const std::vector<RangeTombstone> here{newer}, both{older, newer};
   const Sequence snapshot = GENERATE(70, 80);
-  const PruningSource first({}, {run_of(0, 70)},
-                            {.snapshots = {snapshot}, .bottom = true, .range_tombstones = &here},
-                            "", "");
+  const std::vector<RunLayer> once{run_of(0, 70)};  // The source reads them in place.
+  const PruningSource first(
+      {}, once, {.snapshots = {snapshot}, .bottom = true, .range_tombstones = &here}, "", "");
   REQUIRE(first.valid());
-  const PruningSource second({}, {run_of(first.entry().sequence, 100)},
-                             {.snapshots = {snapshot}, .bottom = true, .range_tombstones = &both},
-                             "", "");
+  const std::vector<RunLayer> twice{run_of(first.entry().sequence, 100)};
+  const PruningSource second(
+      {}, twice, {.snapshots = {snapshot}, .bottom = true, .range_tombstones = &both}, "", "");
   REQUIRE(second.valid());
   CHECK(second.entry().value == "value");
   CHECK(second.entry().sequence > older.sequence);
