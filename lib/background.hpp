@@ -22,9 +22,8 @@ namespace varve::internal {
 // The background threads of a concurrent index, and what writers have to do with them.
 //
 //   maintenance  each does due jobs one after the other, until none is due; nicer than the caller's
-//   relief       does so as well while memory is nearly full, and is no nicer: on a machine that
-//   has
-//                no time for the others, writers do not wait for these
+//   relief       does so too while memory is nearly full, and is no nicer: where others take all
+//                processors, writers do not wait for the nice ones
 //   log keeper   syncs the log ahead of the flush that will need it, and every sync_interval
 //
 // Pacing: while the deltas hold less than kPacedFrom of the memory budget, writers are not slowed.

@@ -288,8 +288,9 @@ std::optional<std::string> Engine::compact_step(std::string_view at, std::string
   try {
     upper = compact_segment(at, control);
   } catch (const Error& error) {
-    if (error.code() != ErrorCode::NoSpace) throw;
-    upper = compact_segment(at, control);  // Now that it is known that there is none.
+    // Now that it is known that there is none; but the same merge again would do no better.
+    if (error.code() != ErrorCode::NoSpace || !drop_erased_segment(*core_, control)) throw;
+    upper = compact_segment(at, control);
   }
   if (!upper.empty() && (to.empty() || upper < to)) return upper;
   while (maintain_once(*core_, control)) {  // Neighbours that became small.
