@@ -7,6 +7,7 @@
 // system's to cache. Scans use one cursor until the next write, as the peers' iterators.
 #include <algorithm>
 #include <optional>
+#include <vector>
 
 #include "bench/engine.hpp"
 #include "varve/varve.hpp"
@@ -75,9 +76,10 @@ class VarveEngine final : public Engine {
     return found;
   }
   void multi_get(std::span<const std::string_view> keys, MultiGetCheck& check) override {
-    const auto values = index_.multi_get(keys);
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      check(i, values[i].has_value(), values[i] ? std::string_view(*values[i]) : "");
+    values_.resize(keys.size());
+    index_.multi_get(keys, values_);
+    for (std::size_t i = 0; i < values_.size(); ++i) {
+      check(i, values_[i].has_value(), values_[i] ? std::string_view(*values_[i]) : "");
     }
   }
   void scan(std::string_view from, std::uint64_t limit, EntryCheck& check) override {
@@ -118,6 +120,7 @@ class VarveEngine final : public Engine {
   std::optional<Cursor> cursor_;  // Of the scans since the last write.
   WriteBatch batch_;
   std::string value_;
+  std::vector<std::optional<std::string>> values_;
 };
 
 EngineKind make_kind(const char* name, const std::string& access, std::optional<Access> fixed) {

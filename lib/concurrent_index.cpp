@@ -81,8 +81,8 @@ class ConcurrentIndex final : public Index {
     std::string scratch;
     return find(key, directory::hash64(key), at, scratch, concurrent::thread_random()).found;
   }
-  std::vector<std::optional<std::string>> multi_get(std::span<const std::string_view> keys,
-                                                    Sequence at) override;
+  std::size_t multi_get(std::span<const std::string_view> keys, Sequence at,
+                        std::span<std::optional<std::string>> values) override;
   std::unique_ptr<detail::CursorCore> scan(const ScanOptions& options) override;
   Sequence take_snapshot() override {
     const Read read(*this);
@@ -288,8 +288,8 @@ class ConcurrentIndex::ConcurrentCursor final : public detail::CursorCore {
 
 // All answers are of one moment, which is registered as a snapshot meanwhile: views that are found
 // later than it must still have what belongs to it.
-std::vector<std::optional<std::string>> ConcurrentIndex::multi_get(
-    std::span<const std::string_view> keys, Sequence at) {
+std::size_t ConcurrentIndex::multi_get(std::span<const std::string_view> keys, Sequence at,
+                                       std::span<std::optional<std::string>> values) {
   const Read read(*this);
   struct Registration {
     explicit Registration(Core& of) : core(of), sequence(of.take_snapshot()) {}
@@ -301,9 +301,7 @@ std::vector<std::optional<std::string>> ConcurrentIndex::multi_get(
   };
   std::optional<Registration> present;
   if (at == segment::kSequenceMax) at = present.emplace(core_).sequence;
-  std::vector<std::optional<std::string>> values(keys.size());
-  find_keys(core_.routes(), keys, at, values);
-  return values;
+  return find_keys(core_.routes(), keys, at, values);
 }
 
 std::unique_ptr<detail::CursorCore> ConcurrentIndex::scan(const ScanOptions& options) {

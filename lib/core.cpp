@@ -139,7 +139,8 @@ void Core::publish_locked(segment::Segment& segment,
 void Core::share_memory() {
   if (!memory_budget.is_limited()) return;
   const auto held = manifest();
-  std::uint64_t others = run_store.tables_size() + structure_size(*held, options) +
+  std::uint64_t others = run_store.tables_size() + run_store.tables_free_size() +
+                         structure_size(*held, options) +
                          std::max<std::uint64_t>(jobs_size_max(*held, options),
                                                  jobs_size.load(std::memory_order_relaxed));
   if (concurrency != nullptr) others += options.tuning.hot_path_size;

@@ -225,11 +225,9 @@ bool Engine::contains(std::string_view key, Sequence at) {
   return core_->routes().find(key).view().find(key, directory::hash64(key), at, scratch_).found;
 }
 
-std::vector<std::optional<std::string>> Engine::multi_get(std::span<const std::string_view> keys,
-                                                          Sequence at) {
-  std::vector<std::optional<std::string>> values(keys.size());
-  find_keys(core_->routes(), keys, at, values);
-  return values;
+std::size_t Engine::multi_get(std::span<const std::string_view> keys, Sequence at,
+                              std::span<std::optional<std::string>> values) {
+  return find_keys(core_->routes(), keys, at, values);
 }
 
 std::unique_ptr<EngineCursor> Engine::scan(const ScanOptions& options) {

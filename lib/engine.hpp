@@ -37,8 +37,8 @@ class Engine {
 
   [[nodiscard]] bool get(std::string_view key, std::string& value, Sequence at);
   [[nodiscard]] bool contains(std::string_view key, Sequence at);
-  [[nodiscard]] std::vector<std::optional<std::string>> multi_get(
-      std::span<const std::string_view> keys, Sequence at);
+  std::size_t multi_get(std::span<const std::string_view> keys, Sequence at,
+                        std::span<std::optional<std::string>> values);
 
   // The cursor's core; the wrapper owns it and must destroy it before the engine.
   [[nodiscard]] std::unique_ptr<EngineCursor> scan(const ScanOptions& options);

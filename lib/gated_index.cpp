@@ -48,10 +48,10 @@ class GatedIndex final : public Index {
     const ReadEntry entry(*this);
     return engine_->contains(key, at);
   }
-  std::vector<std::optional<std::string>> multi_get(std::span<const std::string_view> keys,
-                                                    Sequence at) override {
+  std::size_t multi_get(std::span<const std::string_view> keys, Sequence at,
+                        std::span<std::optional<std::string>> values) override {
     const ReadEntry entry(*this);
-    return engine_->multi_get(keys, at);
+    return engine_->multi_get(keys, at, values);
   }
   std::unique_ptr<detail::CursorCore> scan(const ScanOptions& options) override;
   Sequence take_snapshot() override {

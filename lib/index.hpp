@@ -33,8 +33,9 @@ class Index : public std::enable_shared_from_this<Index> {
   virtual void write(const WriteBatch& batch, const WriteOptions& options) = 0;
   [[nodiscard]] virtual bool get(std::string_view key, std::string& value, Sequence at) = 0;
   [[nodiscard]] virtual bool contains(std::string_view key, Sequence at) = 0;
-  [[nodiscard]] virtual std::vector<std::optional<std::string>> multi_get(
-      std::span<const std::string_view> keys, Sequence at) = 0;
+  // As find_keys().
+  virtual std::size_t multi_get(std::span<const std::string_view> keys, Sequence at,
+                                std::span<std::optional<std::string>> values) = 0;
   [[nodiscard]] virtual std::unique_ptr<detail::CursorCore> scan(const ScanOptions& options) = 0;
   [[nodiscard]] virtual Sequence take_snapshot() = 0;
   virtual void release_snapshot(Sequence sequence) noexcept = 0;

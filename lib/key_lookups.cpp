@@ -10,7 +10,7 @@
 namespace varve::internal {
 
 std::size_t find_keys(const RouteMap& routes, std::span<const std::string_view> keys,
-                      segment::Sequence at, std::vector<std::optional<std::string>>& values) {
+                      segment::Sequence at, std::span<std::optional<std::string>> values) {
   constexpr std::size_t kGroupSize = 8;
   std::array<segment::Lookup, kGroupSize> group;
   std::size_t found_count = 0;
@@ -24,8 +24,13 @@ std::size_t find_keys(const RouteMap& routes, std::span<const std::string_view> 
     }
     segment::find_together(std::span(group).first(count), at);
     for (std::size_t i = 0; i < count; ++i) {
-      if (!group[i].found.found) continue;
-      values[begin + i].emplace(group[i].found.value);
+      std::optional<std::string>& value = values[begin + i];
+      if (!group[i].found.found) {
+        value.reset();
+        continue;
+      }
+      if (!value) value.emplace();
+      value->assign(group[i].found.value);
       ++found_count;
     }
   }

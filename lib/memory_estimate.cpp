@@ -15,6 +15,7 @@
 #include "lib/memory_budget.hpp"
 #include "lib/memory_model.hpp"
 #include "lib/options_check.hpp"
+#include "lib/run_store.hpp"
 #include "lib/write_log.hpp"
 #include "segment/arena.hpp"
 #include "segment/filter.hpp"
@@ -55,6 +56,12 @@ MemoryEstimate complete(MemoryStatistics memory, std::uint64_t jobs_size, std::u
   };
   MemoryEstimate estimate{memory, memory};
   MemoryStatistics& most = estimate.at_most;
+  if (const std::uint64_t tables = memory.sparse_indexes_size + memory.filters_size;
+      tables > internal::RunStore::kPooledTablesMin) {
+    // At the end of the last region, and of others about as much as what did not fit there.
+    estimate.at_open.tables_free_size = segment::ChunkPool::kRegionSize / 2 + tables / 16;
+    most.tables_free_size = 2 * segment::ChunkPool::kRegionSize + tables / 2;
+  }
   if (concurrent)
     most.hot_path_size = std::max<std::uint64_t>(most.hot_path_size, options.tuning.hot_path_size);
   most.jobs_size = jobs_size;

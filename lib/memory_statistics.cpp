@@ -21,6 +21,7 @@ void add_memory(const Core& core, const Manifest& manifest, Statistics& figures)
       difference(memory.pool_size, memory.active_deltas_size + memory.frozen_deltas_size +
                                        memory.held_by_readers_size);
   memory.held_runs_size = difference(core.run_store.tables_size(), figures.table_memory_size);
+  memory.tables_free_size = core.run_store.tables_free_size();
   memory.jobs_size = core.jobs_size.load(std::memory_order_relaxed);
   memory.cursor_size = cursor_size(figures.runs.run_count_max, core.options);
   memory.snapshots_size = core.snapshots.memory_size();

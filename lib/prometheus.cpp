@@ -181,6 +181,8 @@ constexpr Metric<Statistics> kMemoryMetrics[] = {
      [](const auto& f) { return Number(f.memory.pool_free_size); }},
     {"held_runs_bytes", kGauge, "Sparse indexes and filters of replaced runs that are still read.",
      [](const auto& f) { return Number(f.memory.held_runs_size); }},
+    {"tables_free_bytes", kGauge, "Obtained for sparse indexes and filters, and used by none.",
+     [](const auto& f) { return Number(f.memory.tables_free_size); }},
     {"jobs_memory_bytes", kGauge, "What flushes and merges in progress write with.",
      [](const auto& f) { return Number(f.memory.jobs_size); }},
     {"cursors_bytes", kGauge, "Memory of open scans.",

@@ -54,7 +54,7 @@ std::shared_ptr<const segment::Run> RunStore::open(const segment::RunRecord& rec
                           .seed = run_seed(uuid_, record),
                           .entry_count = record.entry_count,
                           .footer_checksum = record.footer_checksum},
-                         reads_, limits_),
+                         reads_, limits_, tables_size() < kPooledTablesMin ? nullptr : pool_),
       tables_size_);
   if (is_slice) {
     DeltaFile& delta = delta_files_[record.file_number];

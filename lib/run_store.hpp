@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "directory/directory.hpp"
+#include "segment/arena.hpp"
 #include "segment/run.hpp"
 #include "segment/run_record.hpp"
 #include "varve/options.hpp"
@@ -41,6 +42,10 @@ class RunStore {
   [[nodiscard]] std::size_t tables_size() const noexcept {
     return tables_size_->load(std::memory_order_relaxed);
   }
+  // Bytes that have been obtained for them and that none uses. Any thread.
+  [[nodiscard]] std::size_t tables_free_size() const noexcept { return pool_->size_free(); }
+  // Tables of less than this take memory of their own: so much the TLB covers with small pages.
+  static constexpr std::size_t kPooledTablesMin = std::size_t{4} << 20;
 
  private:
   struct DeltaFile {
@@ -58,6 +63,8 @@ class RunStore {
   // Shared with the runs: a cursor may hold one for longer than the index is there.
   const std::shared_ptr<std::atomic<std::size_t>> tables_size_ =
       std::make_shared<std::atomic<std::size_t>>(0);
+  // Of the tables' huge pages; shared with them, likewise.
+  const std::shared_ptr<segment::ChunkPool> pool_ = std::make_shared<segment::ChunkPool>();
   std::map<std::uint64_t, DeltaFile> delta_files_;  // By number.
   std::vector<std::string> dead_files_;
   std::vector<DeadSlice> dead_slices_;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "varve/segment_index.hpp"
 
-#include <algorithm>
 #include <exception>
 #include <utility>
 
@@ -255,19 +254,31 @@ bool SegmentIndex::contains(std::string_view key, const Snapshot* snapshot) cons
 }
 std::vector<std::optional<std::string>> SegmentIndex::multi_get(
     std::span<const std::string_view> keys, const Snapshot* snapshot) const {
+  std::vector<std::optional<std::string>> values(keys.size());
+  multi_get(keys, values, snapshot);
+  return values;
+}
+std::size_t SegmentIndex::multi_get(std::span<const std::string_view> keys,
+                                    std::span<std::optional<std::string>> values,
+                                    const Snapshot* snapshot) const {
   return recorded<CallKind::MultiGet>(
       ready(),
       [](auto& call, internal::Index* index, std::span<const std::string_view> all,
-         const Snapshot* as_of) {
-        auto values = index->multi_get(all, SegmentIndexAccess::sequence_of(as_of, *index));
-        const auto hit_count = std::count_if(values.begin(), values.end(),
-                                             [](const auto& value) { return value.has_value(); });
+         std::span<std::optional<std::string>> to, const Snapshot* as_of) {
+        if (to.size() != all.size()) {
+          throw Error(ErrorCode::InvalidArgument,
+                      "multi_get of " + std::to_string(all.size()) + " keys was given " +
+                          std::to_string(to.size()) + " values to fill",
+                      index->path());
+        }
+        const std::size_t hit_count =
+            index->multi_get(all, SegmentIndexAccess::sequence_of(as_of, *index), to);
         call.add(Amount::MultiGetKeys, all.size());
-        call.add(Amount::MultiGetHits, static_cast<std::uint64_t>(hit_count));
+        call.add(Amount::MultiGetHits, hit_count);
         call.succeeded();
-        return values;
+        return hit_count;
       },
-      keys, snapshot);
+      keys, values, snapshot);
 }
 
 Cursor SegmentIndex::scan(const ScanOptions& options) const {

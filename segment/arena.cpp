@@ -232,6 +232,11 @@ std::size_t ChunkPool::size_mapped() const noexcept {
   return impl_->mapped;
 }
 
+std::size_t ChunkPool::size_free() const noexcept {
+  const std::lock_guard lock(impl_->mutex);
+  return impl_->mapped - impl_->in_use.load(std::memory_order_relaxed);
+}
+
 void ChunkPool::set_size_limit(std::size_t size) noexcept {
   const std::lock_guard lock(impl_->mutex);
   impl_->size_limit = size;

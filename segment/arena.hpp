@@ -53,6 +53,7 @@ class ChunkPool {
   [[nodiscard]] std::size_t size_in_use() const noexcept;  // Bytes handed out.
   // Bytes obtained from the kernel: what is out, the holes between, and the regions kept.
   [[nodiscard]] std::size_t size_mapped() const noexcept;
+  [[nodiscard]] std::size_t size_free() const noexcept;  // Of these, what is not out.
   // Bytes taken back so far.
   [[nodiscard]] std::uint64_t size_released() const noexcept;
   // From now on allocate() throws rather than let size_in_use() pass `size`.

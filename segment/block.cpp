@@ -118,6 +118,16 @@ FoundEntry BlockView::find(std::string_view key, Sequence at) const noexcept {
   return {.found = true, .kind = entry.kind, .sequence = entry.sequence, .value = entry.value};
 }
 
+void BlockView::prefetch_entry(std::string_view key) const noexcept {
+  // Most entries lie within so many lines; the processor itself goes on along a longer value.
+  constexpr std::size_t kLineCount = 3;
+  if (!key.starts_with(prefix())) return;
+  const HeadRange range = equal_range(heads_, entry_count_, key_head(key.substr(prefix_size_)));
+  if (range.first >= range.last) return;
+  const char* const from = entry(range.first);
+  for (std::size_t i = 0; i < kLineCount; ++i) __builtin_prefetch(from + 64 * i);
+}
+
 namespace {
 
 // Checks one entry of untrusted bytes; returns the position after it, or null.

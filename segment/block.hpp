@@ -135,6 +135,8 @@ class BlockView {
   [[nodiscard]] std::size_t lower_bound(std::string_view key, Sequence at) const noexcept;
   // The newest version of `key` with a sequence <= `at`.
   [[nodiscard]] FoundEntry find(std::string_view key, Sequence at) const noexcept;
+  // Fetches what find() reads last: the first entry whose head is the key's, if there is one.
+  void prefetch_entry(std::string_view key) const noexcept;
 
  private:
   [[nodiscard]] std::size_t lower_bound_between(std::size_t first, std::size_t last,

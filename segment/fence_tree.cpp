@@ -235,7 +235,8 @@ std::size_t FenceTree::memory_size_of(std::size_t count, std::size_t fences_size
   return sizeof(FenceTree) + (count == 0 ? 0 : Shape(count).tables_size + fences_size);
 }
 
-FenceTree::FenceTree(std::span<const std::string_view> fences) : size_(fences.size()) {
+FenceTree::FenceTree(std::span<const std::string_view> fences, std::shared_ptr<ChunkPool> pool)
+    : size_(fences.size()) {
   if (fences.empty()) return;
   const Shape shape(size_);
   level_count_ = shape.level_count;
@@ -243,8 +244,7 @@ FenceTree::FenceTree(std::span<const std::string_view> fences) : size_(fences.si
   std::size_t heap_size = 0;
   for (const std::string_view fence : fences) heap_size += fence.size();
 
-  memory_size_ = shape.tables_size + heap_size;
-  memory_ = HugeBuffer(memory_size_);
+  memory_ = HugeBuffer(shape.tables_size + heap_size, std::move(pool));
   auto* node = reinterpret_cast<Node*>(memory_.data());
   for (std::size_t level = level_count_; level-- > 0;) {  // The root first: hot nodes together.
     levels_[level] = node;
@@ -335,7 +335,6 @@ std::size_t FenceTree::find_in(std::size_t leaf, std::string_view key) const noe
 
 void FenceTree::swap(FenceTree& other) noexcept {
   std::swap(memory_, other.memory_);
-  std::swap(memory_size_, other.memory_size_);
   std::swap(size_, other.size_);
   std::swap(level_count_, other.level_count_);
   std::swap(levels_, other.levels_);

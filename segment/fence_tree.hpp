@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -27,9 +28,11 @@ class FenceTree {
  public:
   FenceTree() = default;
   // Requires: `fences` strictly ascending by unsigned bytes; fences[0] may be empty (minus
-  // infinity). Out of order they give wrong answers, but valid ones. The bytes are copied.
+  // infinity). Out of order they give wrong answers, but valid ones. The bytes are copied. `pool`:
+  // where its memory is from, see HugeBuffer.
   // Errors: std::bad_alloc.
-  explicit FenceTree(std::span<const std::string_view> fences);
+  explicit FenceTree(std::span<const std::string_view> fences,
+                     std::shared_ptr<ChunkPool> pool = nullptr);
   FenceTree(FenceTree&& other) noexcept { swap(other); }
   FenceTree& operator=(FenceTree&& other) noexcept {
     FenceTree(std::move(other)).swap(*this);
@@ -50,7 +53,7 @@ class FenceTree {
     const std::uint64_t begin = fence_offset(index);
     return {heap_ + begin, fence_offset(index + 1) - begin};
   }
-  [[nodiscard]] std::size_t memory_size() const noexcept { return sizeof *this + memory_size_; }
+  [[nodiscard]] std::size_t memory_size() const noexcept { return sizeof *this + memory_.size(); }
   // What a tree over `count` fences of `fences_size` bytes together takes.
   [[nodiscard]] static std::size_t memory_size_of(std::size_t count,
                                                   std::size_t fences_size) noexcept;
@@ -97,8 +100,7 @@ class FenceTree {
   std::size_t level_count_ = 0;
   std::array<Node*, kLevelsMax> levels_{};  // [0] has the fences as separators; the root is last.
   std::size_t size_ = 0;
-  HugeBuffer memory_;  // Nodes, group offsets, offsets, heap.
-  std::size_t memory_size_ = 0;
+  HugeBuffer memory_;                       // Nodes, group offsets, offsets, heap.
   std::uint64_t* group_offsets_ = nullptr;  // In the heap, of each kFanout-th fence.
   std::uint32_t* offsets_ = nullptr;        // Of each fence, and of the end, within its group.
   char* heap_ = nullptr;                    // The fences, one after the other.

@@ -21,12 +21,11 @@ class OpenRun final : public Run {
  public:
   OpenRun(std::shared_ptr<const directory::ImmutableFile> file, const RunLocation& location,
           std::string_view map, const RunFooter& footer, const RunSeparators& separators,
-          HugeBuffer filter, std::size_t filter_size)
+          HugeBuffer filter, std::size_t filter_size, const std::shared_ptr<ChunkPool>& pool)
       : Run(own_blocks_, Filter({filter.data(), filter_size})),
-        own_blocks_(std::move(file), location, map, separators),
+        own_blocks_(std::move(file), location, map, separators, pool),
         footer_(footer),
-        filter_bytes_(std::move(filter)),
-        filter_size_(filter_size) {}
+        filter_bytes_(std::move(filter)) {}
 
   [[nodiscard]] const directory::ImmutableFile& file() const noexcept override {
     return blocks_.file();
@@ -41,7 +40,7 @@ class OpenRun final : public Run {
     return blocks_.largest_key();
   }
   [[nodiscard]] std::size_t memory_size() const noexcept override {
-    return sizeof *this + blocks_.memory_size() + filter_size_;
+    return sizeof *this + blocks_.memory_size() + filter_bytes_.size();
   }
 
   [[nodiscard]] FoundEntry find(std::string_view key, Sequence at,
@@ -61,7 +60,6 @@ class OpenRun final : public Run {
   RunBlocks own_blocks_;
   RunFooter footer_;
   HugeBuffer filter_bytes_;  // What filter_ is a view of.
-  std::size_t filter_size_;
 };
 
 // The parts of a run that are read when it is opened.
@@ -144,7 +142,8 @@ RunTables estimate_run_tables(const RunFooter& footer) noexcept {
 
 std::shared_ptr<const Run> Run::open(std::shared_ptr<const directory::ImmutableFile> file,
                                      const RunLocation& location, Reads reads,
-                                     const RunLimits& limits) {
+                                     const RunLimits& limits,
+                                     const std::shared_ptr<ChunkPool>& pool) {
   const Opener opener(*file, location);
   opener.check_location();
   std::string buffer(kRunFooterSize, '\0');
@@ -162,7 +161,7 @@ std::shared_ptr<const Run> Run::open(std::shared_ptr<const directory::ImmutableF
   opener.check_block_sizes(separators, limits.block_size_max);
 
   const auto filter_size = static_cast<std::size_t>(footer_offset - footer.filter_offset);
-  HugeBuffer filter(filter_size);
+  HugeBuffer filter(filter_size, pool);
   opener.read(footer.filter_offset, {filter.data(), filter_size});
   opener.check_section("checksum of a run's filter", footer.filter_offset,
                        {filter.data(), filter_size}, footer.filter_checksum);
@@ -171,7 +170,7 @@ std::shared_ptr<const Run> Run::open(std::shared_ptr<const directory::ImmutableF
   std::string_view map = reads == Reads::Mapped ? file->map() : std::string_view();
   if (map.size() < location.offset + location.size) map = {};
   return std::make_shared<OpenRun>(std::move(file), location, map, footer, separators,
-                                   std::move(filter), filter_size);
+                                   std::move(filter), filter_size, pool);
 }
 
 }  // namespace varve::segment

@@ -15,6 +15,7 @@
 
 namespace varve::segment {
 
+class ChunkPool;
 class RunBlocks;
 struct RunFooter;
 
@@ -59,10 +60,11 @@ struct RunFinding {
 class Run {
  public:
   // Reads footer, sparse index and filter and verifies their checksums and every size in them
-  // against `location` and `limits` before any allocation. Errors: also LimitExceeded.
+  // against `location` and `limits` before any allocation. `pool`: what sparse index and filter
+  // take their memory from, see HugeBuffer. Errors: also LimitExceeded.
   [[nodiscard]] static std::shared_ptr<const Run> open(
       std::shared_ptr<const directory::ImmutableFile> file, const RunLocation& location,
-      Reads reads, const RunLimits& limits = {});
+      Reads reads, const RunLimits& limits = {}, const std::shared_ptr<ChunkPool>& pool = nullptr);
   virtual ~Run() = default;
 
   [[nodiscard]] virtual const directory::ImmutableFile& file() const noexcept = 0;

@@ -18,19 +18,20 @@ constexpr std::size_t kPrefetchedLinesMax = 12;
 
 RunBlocks::RunBlocks(std::shared_ptr<const directory::ImmutableFile> file,
                      const RunLocation& location, std::string_view map,
-                     const RunSeparators& separators)
+                     const RunSeparators& separators, const std::shared_ptr<ChunkPool>& pool)
     : base_(map.empty() ? nullptr : map.data() + location.offset),
-      offsets_(separators.block_offsets.size() * sizeof(std::uint32_t)),
+      offsets_(separators.block_offsets.size() * sizeof(std::uint32_t), pool),
       verified_(
           std::make_unique<std::atomic<std::uint64_t>[]>(separators.separators.size() / 64 + 1)),
-      fences_(separators.separators),
+      fences_(separators.separators, pool),
       file_(std::move(file)),
       location_(location),
       smallest_key_(separators.smallest_key),
       largest_key_(separators.largest_key),
       entry_counts_(separators.entry_counts) {
   VARVE_CHECK(separators.block_offsets.size() == count() + 1);
-  std::memcpy(offsets_.data(), separators.block_offsets.data(), offsets_size());
+  std::memcpy(offsets_.data(), separators.block_offsets.data(),
+              separators.block_offsets.size() * sizeof(std::uint32_t));
   // Header, heads and positions of an average block.
   const std::uint64_t entries_per_block = location.entry_count / count();
   prefetch_line_count_ = static_cast<std::size_t>(std::min<std::uint64_t>(
@@ -38,8 +39,9 @@ RunBlocks::RunBlocks(std::shared_ptr<const directory::ImmutableFile> file,
 }
 
 std::size_t RunBlocks::memory_size() const noexcept {
-  return fences_.memory_size() + offsets_size() + entry_counts_.capacity() * sizeof(std::uint32_t) +
-         (count() / 64 + 1) * 8 + smallest_key_.capacity() + largest_key_.capacity();
+  return fences_.memory_size() + offsets_.size() +
+         entry_counts_.capacity() * sizeof(std::uint32_t) + (count() / 64 + 1) * 8 +
+         smallest_key_.capacity() + largest_key_.capacity();
 }
 
 std::size_t RunBlocks::memory_size_of(std::size_t count, std::size_t separators_size) noexcept {

@@ -28,9 +28,10 @@ struct RunSeparators;
 class alignas(64) RunBlocks {
  public:
   // `map`: all bytes of the file, or empty. `separators` may point into memory that is gone after
-  // this call.
+  // this call. `pool`: of its tables' memory, or null.
   RunBlocks(std::shared_ptr<const directory::ImmutableFile> file, const RunLocation& location,
-            std::string_view map, const RunSeparators& separators);
+            std::string_view map, const RunSeparators& separators,
+            const std::shared_ptr<ChunkPool>& pool = nullptr);
 
   [[nodiscard]] const directory::ImmutableFile& file() const noexcept { return *file_; }
   [[nodiscard]] const RunLocation& location() const noexcept { return location_; }
@@ -76,6 +77,11 @@ class alignas(64) RunBlocks {
     const char* line = base_ + std::size_t{offset(block)} * kBlockUnit;
     for (std::size_t i = 0; i < prefetch_line_count_; ++i) __builtin_prefetch(line + 64 * i);
   }
+  // Fetches the entry of `key` in a mapped block whose heads have arrived.
+  void prefetch_entry(std::size_t block, std::string_view key) const noexcept {
+    if (base_ == nullptr || !verified(block)) return;  // Verifying touches all of a block.
+    BlockView(base_ + std::size_t{offset(block)} * kBlockUnit, size(block)).prefetch_entry(key);
+  }
   // The view lives as long as this object and `buffer`, whose contents are replaced.
   [[nodiscard]] BlockView load(std::size_t block, std::string& buffer) const {
     if (base_ != nullptr && verified(block)) [[likely]] {
@@ -94,9 +100,6 @@ class alignas(64) RunBlocks {
  private:
   [[nodiscard]] const std::uint32_t* offsets() const noexcept {  // In units; one more than blocks.
     return reinterpret_cast<const std::uint32_t*>(offsets_.data());
-  }
-  [[nodiscard]] std::size_t offsets_size() const noexcept {  // Bytes.
-    return (count() + 1) * sizeof(std::uint32_t);
   }
   [[nodiscard]] std::uint32_t offset(std::size_t block) const noexcept { return offsets()[block]; }
   [[nodiscard]] bool verified(std::size_t block) const noexcept {

@@ -86,6 +86,10 @@ void View::choose_block(Search& search, std::string_view key, std::uint64_t hash
   runs[search.run].run->blocks().prefetch(search.block);
 }
 
+void View::prefetch_entry(const Search& search, std::string_view key) const noexcept {
+  if (search.run != runs.size()) runs[search.run].run->blocks().prefetch_entry(search.block, key);
+}
+
 FoundEntry View::end_search(const Search& search, std::string_view key, std::uint64_t hash,
                             Sequence at, std::string& scratch) const {
   const Sequence erased_at = range_erased_at(key, at);
@@ -136,6 +140,7 @@ FilterTally View::tally_filters(std::string_view key, std::uint64_t hash,
 void find_together(std::span<Lookup> lookups, Sequence at) {
   for (Lookup& one : lookups) one.view->begin_search(one.search, one.key, one.hash);
   for (Lookup& one : lookups) one.view->choose_block(one.search, one.key, one.hash);
+  for (Lookup& one : lookups) one.view->prefetch_entry(one.search, one.key);
   for (Lookup& one : lookups) {
     one.found = one.view->end_search(one.search, one.key, one.hash, at, one.scratch);
   }

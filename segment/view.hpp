@@ -79,6 +79,8 @@ class View : public concurrent::EpochDomain::Retired {
   };
   void begin_search(Search& search, std::string_view key, std::uint64_t hash) const noexcept;
   void choose_block(Search& search, std::string_view key, std::uint64_t hash) const noexcept;
+  // Only where other keys are searched for meanwhile: it looks into the block twice.
+  void prefetch_entry(const Search& search, std::string_view key) const noexcept;
   [[nodiscard]] FoundEntry end_search(const Search& search, std::string_view key,
                                       std::uint64_t hash, Sequence at, std::string& scratch) const;
 

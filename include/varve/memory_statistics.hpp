@@ -24,6 +24,9 @@ struct MemoryStatistics {
   // Sparse indexes and filters of runs that are replaced but still held by open cursors, reads and
   // jobs, or that a job in progress has just written.
   std::uint64_t held_runs_size = 0;
+  // Holes between sparse indexes and filters, and room that is kept for the next ones. None until
+  // they take 4 MiB together: from then on they lie in huge pages.
+  std::uint64_t tables_free_size = 0;
   std::uint64_t jobs_size = 0;  // What flushes and merges in progress write their runs with.
   // Open scans: their number times cursor_size. What they hold of deltas and runs is above.
   std::uint64_t cursors_size = 0;
@@ -53,6 +56,7 @@ void for_each_memory_owner(const MemoryStatistics& memory, const Visit& visit) {
   visit("sparse_indexes", memory.sparse_indexes_size);
   visit("filters", memory.filters_size);
   visit("held_runs", memory.held_runs_size);
+  visit("tables_free", memory.tables_free_size);
   visit("jobs", memory.jobs_size);
   visit("cursors", memory.cursors_size);
   visit("snapshots", memory.snapshots_size);

@@ -135,6 +135,11 @@ class VARVE_EXPORT SegmentIndex {
   // One answer per key, in their order, all of one moment.
   [[nodiscard]] std::vector<std::optional<std::string>> multi_get(
       std::span<const std::string_view> keys, const Snapshot* snapshot = nullptr) const;
+  // The same into `values`, one for each key, where the memory of strings is reused; after an Error
+  // they are unspecified. Returns how many are present. Errors: InvalidArgument (their number).
+  std::size_t multi_get(std::span<const std::string_view> keys,
+                        std::span<std::optional<std::string>> values,
+                        const Snapshot* snapshot = nullptr) const;
 
   [[nodiscard]] Cursor scan(const ScanOptions& options = {}) const;
   [[nodiscard]] Snapshot snapshot() const;

@@ -10,6 +10,7 @@
 #include "directory/directory.hpp"
 #include "lib/segment_index_access.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/error_of.hpp"
 #include "tests/support/model.hpp"
 #include "tests/support/temporary_directory.hpp"
 #include "tests/support/tiny_options.hpp"
@@ -113,6 +114,40 @@ TEMPLATE_LIST_TEST_CASE("what was put is got, what was erased is absent", "[lib]
                                                             ""};
   CHECK(index.multi_get(keys) == expected);
   CHECK(index.multi_get({}).empty());
+}
+
+TEMPLATE_LIST_TEST_CASE("multi_get replaces what its caller's values held", "[lib][conformance]",
+                        Kinds) {
+  TestType kind;
+  SegmentIndex index = kind.open();
+  constexpr std::size_t kCount = 100;  // Several groups.
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < kCount; ++i) names.push_back("key" + std::to_string(i));
+  std::vector<std::optional<std::string>> expected(kCount);
+  for (std::size_t i = 0; i < kCount; i += 2) {
+    index.put(names[i], expected[i].emplace("value " + std::string(i, 'v')));
+  }
+  bring_to(any_stage(), kind, index);
+  const std::vector<std::string_view> keys(names.begin(), names.end());
+  std::vector<std::optional<std::string>> values(kCount);
+  for (std::size_t i = 0; i < kCount; i += 3) values[i] = "of a call before this one";
+  CHECK(index.multi_get(keys, values) == kCount / 2);
+  CHECK(values == expected);
+
+  const char* const memory = values[90]->data();
+  CHECK(index.multi_get(keys, values) == kCount / 2);
+  CHECK(values == expected);
+  CHECK(values[90]->data() == memory);
+
+  const Snapshot snapshot = index.snapshot();
+  index.erase(names[90]);
+  CHECK(index.multi_get(keys, values, &snapshot) == kCount / 2);
+  CHECK(values == expected);
+  CHECK(index.multi_get(keys, values) == kCount / 2 - 1);
+  CHECK_FALSE(values[90]);
+
+  values.pop_back();
+  CHECK(error_of([&] { index.multi_get(keys, values); }) == ErrorCode::InvalidArgument);
 }
 
 TEMPLATE_LIST_TEST_CASE("a batch takes effect as a whole and in order", "[lib][conformance]",

@@ -74,6 +74,12 @@ void check_report(const SegmentIndex& index, const Meter& meter) {
   CHECK(std::abs(reported - real) < real / 33 + 128 * kKiB);
 }
 
+void check_near(std::uint64_t estimated, std::uint64_t real, double tolerance) {
+  INFO("estimated " << estimated << ", real " << real);
+  CHECK(std::abs(static_cast<double>(estimated) - static_cast<double>(real)) <=
+        tolerance * static_cast<double>(real));
+}
+
 // Holds the first job that comes to a hook, once it has come there so many times.
 class Stop final : public internal::HookListener {
  public:
@@ -136,6 +142,42 @@ TEST_CASE("what an index reports of its memory adds up to what it has taken", "[
   CHECK(memory.held_runs_size == 0);
   CHECK(memory.jobs_size == 0);
   CHECK((memory.mapped_runs_size > 0) == (reads == Reads::Mapped));
+}
+
+TEST_CASE("tables that lie in huge pages are reported with the holes between them",
+          "[lib][memory]") {
+  const TemporaryDirectory temporary;
+  Options options = options_of(GENERATE(Access::Bare, Access::Concurrent));
+  options.tuning.filter_bits_per_key = 24;
+  const Meter meter;
+  SegmentIndex index = SegmentIndex::open(temporary.path() / "i", options);
+  constexpr std::uint64_t kCount = 1'800'000, kStep = 1000;
+  for (std::uint64_t from = 0; from < kCount; from += kStep) {
+    WriteBatch batch;
+    for (std::uint64_t i = from; i < from + kStep; ++i) batch.put(key_of(i), "v");
+    index.write(batch);
+  }
+  settle(index);
+  check_report(index, meter);
+  const MemoryStatistics loaded = index.statistics().memory;
+  CHECK(loaded.filters_size > static_cast<std::uint64_t>(4 * kMiB));
+  CHECK(loaded.tables_free_size > 0);
+  index.compact();
+  check_report(index, meter);
+  const MemoryStatistics compacted = index.statistics().memory;
+  CHECK(compacted.tables_free_size > 0);
+  index.close();
+  const MemoryEstimate estimate = estimate_memory(temporary.path() / "i", options);
+  options.tuning.inline_maintenance = false;
+  index = SegmentIndex::open(temporary.path() / "i", options);
+  const MemoryStatistics opened = index.statistics().memory;
+  INFO("holes: " << loaded.tables_free_size << ", " << compacted.tables_free_size << ", "
+                 << opened.tables_free_size << ", estimated " << estimate.at_open.tables_free_size
+                 << " and " << estimate.at_most.tables_free_size);
+  check_near(estimate.at_open.total_size(), opened.total_size(), 0.1);
+  CHECK(estimate.at_most.tables_free_size >= loaded.tables_free_size);
+  CHECK(estimate.at_most.tables_free_size >= compacted.tables_free_size);
+  CHECK(estimate.at_most.tables_free_size >= opened.tables_free_size);
 }
 
 TEST_CASE("what open scans hold is reported", "[lib][memory]") {
@@ -205,16 +247,6 @@ TEST_CASE("what a merge takes while it writes is reported", "[lib][memory]") {
   CHECK(index.statistics().memory.jobs_size == 0);
 }
 #endif
-
-namespace {
-
-void check_near(std::uint64_t estimated, std::uint64_t real, double tolerance) {
-  INFO("estimated " << estimated << ", real " << real);
-  CHECK(std::abs(static_cast<double>(estimated) - static_cast<double>(real)) <=
-        tolerance * static_cast<double>(real));
-}
-
-}  // namespace
 
 TEST_CASE("an estimate from the files is what the opened index reports", "[lib][memory]") {
   const Access access = GENERATE(Access::Bare, Access::Concurrent);

@@ -2,8 +2,12 @@
 #include "segment/run.hpp"
 
 #include <atomic>
+#include <memory>
 #include <thread>
+#include <utility>
 
+#include "segment/arena.hpp"
+#include "segment/huge_buffer.hpp"
 #include "tests/segment/run_fixture.hpp"
 #include "tests/support/catch.hpp"
 
@@ -223,6 +227,42 @@ TEST_CASE("a run without a filter excludes nothing", "[segment][run]") {
   const auto run = open_image(write_image(versions, 4096, 0, 0), Reads::Mapped);
   CHECK(run->may_contain(1));
   check_against_model(*run, versions, 1);
+}
+
+TEST_CASE("a run takes its tables' memory from a pool that it is given", "[segment][run]") {
+  const auto versions = test::make_versions(Shape::Random16, 20'000, 10, 5);
+  const test::Image image = write_image(versions, 1024);
+  const auto pool = std::make_shared<ChunkPool>();
+  auto run = Run::open(std::make_shared<test::StringFile>(image.bytes, true), image.location(),
+                       Reads::Mapped, {}, pool);
+  check_against_model(*run, versions, 1);
+  // The separators' tree and the filter; the pages they take are theirs.
+  CHECK(pool->size_in_use() > run->filter_size() + 10'000);
+  CHECK(run->memory_size() > pool->size_in_use());
+  const auto alone = open_image(image, Reads::Mapped);
+  CHECK(run->memory_size() < alone->memory_size() + 4 * ChunkPool::kUnit);
+  run.reset();
+  CHECK(pool->size_in_use() == 0);
+}
+
+TEST_CASE("a buffer keeps its pool alive, and a small one needs none", "[segment][run]") {
+  auto pool = std::make_shared<ChunkPool>();
+  const std::weak_ptr<ChunkPool> observed = pool;
+  {
+    const HugeBuffer small(HugeBuffer::kPooledSizeMin - 1, pool);
+    const HugeBuffer large(ChunkPool::kPooledSizeMax + 1, pool);
+    CHECK(pool->size_in_use() == 0);
+    CHECK(small.size() == HugeBuffer::kPooledSizeMin - 1);
+    HugeBuffer pooled(HugeBuffer::kPooledSizeMin + 1, pool);
+    CHECK(pooled.size() == HugeBuffer::kPooledSizeMin + ChunkPool::kUnit);
+    CHECK(pool->size_in_use() == pooled.size());
+    pooled.data()[pooled.size() - 1] = 'x';
+    pool.reset();
+    CHECK_FALSE(observed.expired());
+    const HugeBuffer moved = std::move(pooled);
+    CHECK(moved.data()[moved.size() - 1] == 'x');
+  }
+  CHECK(observed.expired());
 }
 
 TEST_CASE("runs lie one behind the other in a file of the memory directory", "[segment][run]") {

@@ -265,9 +265,10 @@ TEST_CASE_METHOD(Fixture, "estimate tells an index's memory before it is opened"
   CHECK(estimate["schema"] == 1);
   const json at_open = estimate["at_open"], at_most = estimate["at_most"];
   std::uint64_t sum = 0;
-  for (const char* owner : {"active_deltas", "frozen_deltas", "held_by_readers", "pool_free",
-                            "sparse_indexes", "filters", "held_runs", "jobs", "cursors",
-                            "snapshots", "hot_path", "log_buffer", "structure", "statistics"}) {
+  for (const char* owner :
+       {"active_deltas", "frozen_deltas", "held_by_readers", "pool_free", "sparse_indexes",
+        "filters", "held_runs", "tables_free", "jobs", "cursors", "snapshots", "hot_path",
+        "log_buffer", "structure", "statistics"}) {
     sum += at_open.at(std::string(owner) + "_size").get<std::uint64_t>();
   }
   CHECK(at_open["total_size"] == sum);
