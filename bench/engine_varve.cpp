@@ -3,8 +3,9 @@
 // access mode that --access or the engine's name says. Where maintenance runs inside the writes,
 // most background work is foreground; settle() does what is still due. As with the peers, the
 // newest writes may stay in memory (and in the log) when a load has ended. With a memory limit the
-// deltas have a quarter of it, as the peers' write buffers, and the files are the operating
-// system's to cache. Scans use one cursor until the next write, as the peers' iterators.
+// deltas have a quarter of it, as the peers' write buffers, all that is Varve's stays within it, and
+// the files are the operating system's to cache. Scans use one cursor until the next write, as the
+// peers' iterators.
 #include <algorithm>
 #include <optional>
 #include <vector>
@@ -43,6 +44,7 @@ class VarveEngine final : public Engine {
     if (settings.segment_size > 0) options_.tuning.segment_size = settings.segment_size;
     if (settings.memory_limit > 0) {
       options_.memory_budget = std::max(settings.memory_limit / 4, kMemoryBudgetMin);
+      options_.memory_limit = settings.memory_limit;
     }
   }
 
