@@ -44,7 +44,7 @@ RecoveredLog seal_recovered_log(directory::Directory& directory, std::string_vie
                       bytes.substr(0, static_cast<std::size_t>(scan.end)));
   }
   return {.entry = {.number = scan.header.number, .sealed_end = scan.end, .synced_end = scan.end},
-          .last_sequence = scan.last_sequence};
+          .last_sequence = scan.last_operation_sequence};
 }
 
 WriteLog::WriteLog(directory::Directory& directory, std::string uuid, std::size_t file_size,
