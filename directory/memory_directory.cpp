@@ -84,19 +84,28 @@ MemoryDirectory::Bytes MemoryDirectory::find(std::string_view name) const {
   return found->second;
 }
 
+void MemoryDirectory::fail_as_taken(std::string_view name) const {
+  throw Error(
+      ErrorCode::AlreadyExists,
+      "cannot create " + (path_ / name).string() + ": something has that name; move it away",
+      path_ / name);
+}
+
+void MemoryDirectory::check_absent(std::string_view name) const {
+  VARVE_CHECK(is_file_name(name) && !is_temporary_name(name));
+  const std::lock_guard lock(mutex_);
+  if (files_.contains(name)) fail_as_taken(name);
+}
+
 void MemoryDirectory::insert(std::string_view name, const Bytes& bytes) {
   VARVE_CHECK(is_file_name(name) && !is_temporary_name(name));
   const std::lock_guard lock(mutex_);
-  if (!files_.try_emplace(std::string(name), bytes).second) {
-    throw Error(
-        ErrorCode::AlreadyExists,
-        "cannot create " + (path_ / name).string() + ": something has that name; move it away",
-        path_ / name);
-  }
+  if (!files_.try_emplace(std::string(name), bytes).second) fail_as_taken(name);
 }
 
 void MemoryDirectory::put_immutable(std::string_view name,
                                     const std::function<void(Sink&)>& write) {
+  check_absent(name);
   auto bytes = std::make_shared<std::string>();
   StringSink sink(*bytes);
   write(sink);

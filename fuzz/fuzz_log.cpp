@@ -4,8 +4,9 @@
 // tag and checksum, and leaves one of them as it is now and then, so that whole records follow a
 // broken one. The same input also says which bytes of a sound header are others, under the right
 // checksum. Invariants: a scan ends, visits ascending records inside the file whose operations
-// parse, and ends where the last one does; what it found, sealed there, is found again. A header is
-// decoded to something that encodes to the same bytes, or is refused as Corruption or Unsupported.
+// parse and have sequences that a manifest holds, and ends where the last one does; what it found,
+// sealed there, is found again. A header is decoded to something that encodes to the same bytes, or
+// is refused as Corruption or Unsupported.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -19,6 +20,7 @@
 #include "directory/checksum.hpp"
 #include "lib/log_format.hpp"
 #include "lib/log_record.hpp"
+#include "lib/manifest.hpp"
 #include "varve/error.hpp"
 
 extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, std::size_t size_max);
@@ -87,19 +89,25 @@ void check_header(std::string_view bytes) {
 
 LogScan scan(std::string_view file, const LogExpectation& expectation) {
   std::uint64_t end = kLogHeaderSize;
-  Sequence last = 0;
+  Sequence last = 0, last_operation = 0;
   const LogScan found = scan_log(file, expectation, "log", [&](const LogRecordView& record) {
     VARVE_CHECK(record.offset == end && record.size % kLogRecordAlignment == 0);
     end += record.size;
     VARVE_CHECK(end <= file.size());
     VARVE_CHECK(record.sequence > last || (last == 0 && record.offset == kLogHeaderSize));
     last = record.sequence;
+    VARVE_CHECK(last <= kManifestNumberMax);
     OperationReader reader(record.operations);
+    OperationSequencer sequencer(record.sequence);
     for (Operation operation; reader.next(operation);) {
+      static_cast<void>(sequencer.next(operation.kind));
     }
     VARVE_CHECK(reader.ok());
+    last_operation = sequencer.last();
+    VARVE_CHECK(last_operation <= kManifestNumberMax);
   });
   VARVE_CHECK(found.end == end && found.last_sequence == last);
+  VARVE_CHECK(found.last_operation_sequence == last_operation);
   return found;
 }
 

@@ -248,7 +248,9 @@ bool Background::do_one_job() {
     // Or else a writer could wait for memory that only a reader holds, and nobody would look again.
     if (failure == nullptr) failure = std::current_exception();
   }
+  VARVE_HOOK("job.ending");
   job_ended(worked, failure, failed_before);
+  VARVE_HOOK("job.ended");
   made_room();
   return worked && failure == nullptr;
 }

@@ -14,6 +14,10 @@ namespace varve::internal {
 [[nodiscard]] std::string delta_file_name(std::uint64_t number);
 [[nodiscard]] std::string log_file_name(std::uint64_t number);
 inline constexpr std::string_view kReserveName = "reserve.varve";
+// An open removes what it may from names that are ours, but somebody can put something there later;
+// and a link, a pipe or a directory is never removed. It is left alone, and who makes a file takes
+// the next number: so many times, before it gives up.
+inline constexpr int kTakenNamesMax = 16;
 
 // What a name in the directory of an index means.
 struct FileName {

@@ -33,16 +33,18 @@ struct Slice {
 };
 
 // Writes the frozen deltas of every segment into one delta file; slices come out in key order
-// because `slices` is.
-void write_delta_file(Core& core, std::uint64_t number, std::vector<Slice>& slices,
-                      const JobControl& control) {
+// because `slices` is. Returns its number.
+std::uint64_t write_delta_file(Core& core, std::vector<Slice>& slices, const JobControl& control) {
   const std::vector<Sequence> snapshots = core.snapshots_for_merge();
   RunRecord file;
   file.kind = RunRecord::Kind::Slice;
-  file.file_number = number;
-  const std::uint64_t seed = run_seed(core.manifest()->uuid, file);
+  const auto next_name = [&] {
+    file.file_number = core.take_delta_number();
+    return run_file_name(file);
+  };
   const WritingPhase writing(core, control);
-  core.put_runs(delta_file_name(number), [&](directory::Sink& sink) {
+  static_cast<void>(put_runs_by_free_name(core, next_name, [&](directory::Sink& sink) {
+    const std::uint64_t seed = run_seed(core.manifest()->uuid, file);
     for (Slice& slice : slices) {
       pad_to_slice(sink);
       const segment::View& view = *slice.view;
@@ -52,14 +54,15 @@ void write_delta_file(Core& core, std::uint64_t number, std::vector<Slice>& slic
       if (!summary) continue;
       RunRecord record = record_of(*summary);
       record.kind = RunRecord::Kind::Slice;
-      record.file_number = number;
+      record.file_number = file.file_number;
       SequenceRange range;
       for (const auto& delta : view.frozen) range.add(*delta);
       record.first_sequence = range.first;
       record.last_sequence = range.last;
       slice.record = record;
     }
-  });
+  }));
+  return file.file_number;
 }
 
 // Lets the manifest, then the readers, see the slices in the place of the frozen deltas.
@@ -92,13 +95,13 @@ void publish_slices(Core& core, std::uint64_t number, std::vector<Slice>& slices
 }
 
 void flush_slices(Core& core, std::vector<Slice> slices, const JobControl& control) {
-  const std::uint64_t number = core.take_delta_number();
   const bool any_memory = std::any_of(
       slices.begin(), slices.end(), [](const Slice& slice) { return !slice.view->frozen.empty(); });
   VARVE_HOOK("flush.frozen");
   PendingFiles pending(core);
+  std::uint64_t number = 0;  // Of no file.
   if (any_memory) {
-    write_delta_file(core, number, slices, control);
+    number = write_delta_file(core, slices, control);
     pending.add(delta_file_name(number));
   }
   const bool any_slice = std::any_of(slices.begin(), slices.end(),

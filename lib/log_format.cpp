@@ -9,6 +9,7 @@
 #include "directory/checksum.hpp"
 #include "directory/mutant.hpp"
 #include "lib/log_record.hpp"
+#include "lib/manifest.hpp"
 #include "varve/error.hpp"
 #include "varve/limits.hpp"
 
@@ -153,6 +154,11 @@ LogHeader decode_log_header(std::string_view bytes, const std::string& path) {
       !all_zero(bytes.substr(kBootIdAt + boot_id_size, kTextSizeMax - boot_id_size)) ||
       !all_zero(bytes.substr(kTextsEnd, kChecksumAt - kTextsEnd))) {
     fail_header(path, kUuidAt, "zeros between the fields expected, other bytes found");
+  }
+  if (const auto first = load_le<std::uint64_t>(at + 24); first > kManifestNumberMax) {
+    fail_header(path, 24,
+                "a first sequence up to " + std::to_string(kManifestNumberMax) + " expected, " +
+                    std::to_string(first) + " found");
   }
   return {.uuid = std::string(bytes.substr(kUuidAt, uuid_size)),
           .number = load_le<std::uint64_t>(at + 16),

@@ -105,7 +105,8 @@ struct LogScan {
   LogHeader header;
   std::uint64_t end = kLogHeaderSize;  // Where the valid records end.
   std::uint64_t record_count = 0;
-  Sequence last_sequence = 0;  // 0: there are no records.
+  Sequence last_sequence = 0;            // 0: there are no records.
+  Sequence last_operation_sequence = 0;  // Of the last record's last operation.
   Tail tail = Tail::Clean;
   std::string message;  // For Torn and Damaged: offset, expected, found.
 };
@@ -120,7 +121,8 @@ struct LogExpectation {
 //   - shorter than sealed_end or synced_end: Damaged (synced bytes are gone).
 //   - a valid record of this log behind an invalid one: Damaged when the file was written in the
 //     same machine run (pages of a dead process do not go missing), Torn after a reboot.
-//   - a whole record whose operations do not parse, or whose sequence does not ascend: Damaged.
+//   - a whole record whose operations do not parse, whose sequence does not ascend, or one of whose
+//     operations has a sequence above kManifestNumberMax: Damaged.
 // A record that was cut off, and one whose last unsynced copy rotted in place, look alike: both are
 // Torn. Cost: one pass over the records and one look at each aligned position behind them.
 // Errors: Corruption for a header that is not this log's; Unsupported for a newer format.

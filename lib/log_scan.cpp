@@ -7,6 +7,7 @@
 #include "directory/mutant.hpp"
 #include "lib/log_format.hpp"
 #include "lib/log_record.hpp"
+#include "lib/manifest.hpp"
 #include "varve/error.hpp"
 
 namespace varve::internal {
@@ -95,12 +96,22 @@ class Scanner {
     const std::string_view operations = bytes_.substr(
         static_cast<std::size_t>(scan_.end) + kLogRecordHeaderSize, header.payload_size);
     OperationReader reader(operations);
+    OperationSequencer sequencer(header.sequence);
     for (Operation operation; reader.next(operation);) {
+      static_cast<void>(sequencer.next(operation.kind));
     }
     if (!reader.ok()) {
       end_as(LogScan::Tail::Damaged, scan_.end,
              "operations expected, other bytes found at byte " + std::to_string(reader.offset()) +
                  " of a whole record's payload");
+      return false;
+    }
+    // The last one of a record that begins near 2^64 may be small again.
+    if (const Sequence found = std::max(header.sequence, sequencer.last());
+        found > kManifestNumberMax) {
+      end_as(LogScan::Tail::Damaged, scan_.end,
+             "sequences up to " + std::to_string(kManifestNumberMax) + " expected, " +
+                 std::to_string(found) + " found in a whole record");
       return false;
     }
     visit({.offset = scan_.end,
@@ -109,6 +120,7 @@ class Scanner {
            .operations = operations});
     scan_.end += hashed;
     scan_.last_sequence = header.sequence;
+    scan_.last_operation_sequence = sequencer.last();
     ++scan_.record_count;
     return true;
   }

@@ -111,12 +111,13 @@ void MainWriter::write_one(segment::PruningSource& source, const SequenceRange& 
   RunRecord file;
   file.kind = RunRecord::Kind::Main;
   file.file_number = record.id;
-  file.file_version = record.version;
-  const std::uint64_t seed = run_seed(core_.manifest()->uuid, file);
-  // A file that nobody notes would be in the way of the next attempt, which has the same name.
-  std::string name = run_file_name(file);
-  pending_.reserve();
-  core_.put_runs(name, [&](directory::Sink& sink) {
+  const auto next_name = [&] {
+    file.file_version = record.version++;
+    return run_file_name(file);
+  };
+  pending_.reserve();  // A file that nobody notes would stay until the next open.
+  std::string name = put_runs_by_free_name(core_, next_name, [&](directory::Sink& sink) {
+    const std::uint64_t seed = run_seed(core_.manifest()->uuid, file);
     const auto summary = write_run(core_, sink, seed, source, child_size_, control_, &last_key);
     RunRecord written = record_of(*summary);
     written.kind = file.kind;
@@ -126,6 +127,7 @@ void MainWriter::write_one(segment::PruningSource& source, const SequenceRange& 
     written.last_sequence = range.last;
     record.main = written;
   });
+  record.version = file.file_version;
   pending_.add(std::move(name));
   auto run = pending_.open(*record.main);
   if (is_being_read(parent_)) verify_blocks(*run, control_);
@@ -145,7 +147,9 @@ std::vector<RangeTombstone> later_tombstones(const Part& part) {
 // Leaves the routes alone: the one child owns just what its parent did. What was written meanwhile
 // is in the active delta, which stays.
 void install_in_place(Core& core, const Part& part, const Child& child) {
-  core.publish(*part.segment, [&](segment::View& next) {
+  const auto lock = core.lock_writer(*part.segment);
+  part.segment->raise_version(child.record.version);
+  core.publish_locked(*part.segment, [&](segment::View& next) {
     for (const auto& delta : part.view->frozen) std::erase(next.frozen, delta);
     next.runs.clear();
     if (child.record.main) next.runs.push_back({*child.record.main, child.run});

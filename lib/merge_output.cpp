@@ -7,6 +7,7 @@
 
 #include "directory/check.hpp"
 #include "directory/mutant.hpp"
+#include "lib/file_names.hpp"
 #include "lib/hooks.hpp"
 #include "lib/out_of_memory.hpp"
 #include "segment/run_blocks.hpp"
@@ -114,8 +115,7 @@ PendingFiles::~PendingFiles() {
     try {
       core_.directory->remove(name);
     } catch (const std::exception&) {
-      // Its name is in the way of the next attempt, which will say so (AlreadyExists); nothing is
-      // lost, and the next open removes it as a stray.
+      // The next attempt takes another name, and the next open removes it as a stray.
     }
   }
 }
@@ -141,6 +141,24 @@ void verify_blocks(const segment::Run& run, const JobControl& control) {
   for (std::size_t block = 0; block < blocks.count(); ++block) {
     static_cast<void>(blocks.load(block, unused));
     if (block % kBlocksPerCheck == 0) control.check();
+  }
+}
+
+std::string put_runs_by_free_name(Core& core, const std::function<std::string()>& next_name,
+                                  const std::function<void(directory::Sink&)>& write) {
+  for (int taken_count = 0;;) {
+    std::string name = next_name();
+    bool begun = false;
+    try {
+      core.put_runs(name, [&](directory::Sink& sink) {
+        begun = true;
+        write(sink);
+      });
+      return name;
+    } catch (const Error& error) {
+      const bool taken = error.code() == ErrorCode::AlreadyExists && !begun;
+      if (!taken || ++taken_count == kTakenNamesMax) throw;
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -35,6 +36,13 @@ inline constexpr std::uint64_t kCancelCheckInterval = 4096;  // Entries.
 // would do it, and wait for the pages, at the first touch of a block.
 // Errors: Corruption, Io: what was written cannot be read; Cancelled.
 void verify_blocks(const segment::Run& run, const JobControl& control);
+
+// Writes a file of runs by the first name of those that `next_name` gives which is free, and says
+// which (see kTakenNamesMax). A run depends on its file's name: `write` is called once, for that.
+// Errors: as Core::put_runs(); AlreadyExists when all are taken.
+[[nodiscard]] std::string put_runs_by_free_name(Core& core,
+                                                const std::function<std::string()>& next_name,
+                                                const std::function<void(directory::Sink&)>& write);
 
 // Pads the sink to kSliceAlignment.
 void pad_to_slice(directory::Sink& sink);

@@ -11,10 +11,15 @@
 namespace varve::internal {
 namespace {
 
-void write_file(Core& core, const JobControl& control, const std::string& name,
+// Gives `file` a number.
+void write_file(Core& core, const JobControl& control, RunRecord& file,
                 const std::function<void(directory::Sink&)>& write) {
+  const auto next_name = [&] {
+    file.file_number = core.take_delta_number();
+    return run_file_name(file);
+  };
   const WritingPhase writing(core, control);
-  core.put_runs(name, write);
+  static_cast<void>(put_runs_by_free_name(core, next_name, write));
 }
 
 }  // namespace
@@ -33,13 +38,12 @@ void merge_tier(Core& core, const SegmentPtr& segment, std::size_t first, std::s
   const bool bottom = first + count == view->runs.size();
   RunRecord file;
   file.kind = RunRecord::Kind::Slice;
-  file.file_number = core.take_delta_number();
   SequenceRange range;
   for (const segment::RunLayer& layer : inputs) range.add(layer.record);
   const std::vector<Sequence> snapshots = core.snapshots_for_merge();
   std::optional<RunRecord> record;
   PendingFiles pending(core);
-  write_file(core, control, run_file_name(file), [&](directory::Sink& sink) {
+  write_file(core, control, file, [&](directory::Sink& sink) {
     segment::PruningSource source({}, inputs, rules_for(snapshots, *view, bottom), segment->lower(),
                                   segment->upper());
     const auto summary =

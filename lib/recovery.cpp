@@ -183,6 +183,7 @@ LogScan read_log(const Core& core, const LogRecordEntry& entry, std::string_view
 void check_logs(const Core& core) {
   const auto manifest = core.manifest();
   const auto& logs = manifest->logs;
+  Sequence last = 0;
   for (std::size_t i = 0; i < logs.size(); ++i) {
     if (logs[i].sealed_end == 0 && i + 1 != logs.size()) {
       throw Error(ErrorCode::Corruption,
@@ -192,7 +193,18 @@ void check_logs(const Core& core) {
     }
     const auto file = open_log(core, logs[i]);
     std::string buffer;
-    read_log(core, logs[i], log_bytes(core, *file, buffer), [](const LogRecordView&) {});
+    const LogScan scan =
+        read_log(core, logs[i], log_bytes(core, *file, buffer), [](const LogRecordView&) {});
+    if (scan.header.first_sequence <= last) {
+      const std::filesystem::path path = core.directory->path() / log_file_name(logs[i].number);
+      throw Error(ErrorCode::Corruption,
+                  path.string() + ", log header at byte 24: a first sequence above " +
+                      std::to_string(last) + " expected, " +
+                      std::to_string(scan.header.first_sequence) +
+                      " found: it begins before the log before it ends",
+                  path);
+    }
+    last = std::max(last, scan.last_operation_sequence);
   }
 }
 
@@ -233,12 +245,8 @@ RecoveredLog replay_log(Core& core, const LogRecordEntry& entry) {
     replay_record(core, record);
     if (!read_only) flush_replayed(core);
   });
-  // The sequence of the last operation, which may lie above that of the last record.
-  const Sequence last = scan.record_count == 0 ? 0 : core.last_sequence();
-  if (read_only || entry.sealed_end != 0) return {entry, last};
-  RecoveredLog sealed = seal_recovered_log(*core.directory, bytes, scan, entry.synced_end);
-  sealed.last_sequence = last;
-  return sealed;
+  if (read_only || entry.sealed_end != 0) return {entry, scan.last_operation_sequence};
+  return seal_recovered_log(*core.directory, bytes, scan, entry.synced_end);
 }
 
 std::vector<RecoveredLog> replay_logs(Core& core) {

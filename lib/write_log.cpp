@@ -24,7 +24,6 @@ namespace {
 constexpr std::size_t kPayloadSizeMax = 2 * kBatchSizeMax;
 static_assert(kPayloadSizeMax <= UINT32_MAX);
 constexpr std::size_t kSmallFileSize = std::size_t{1} << 20;  // See rotate().
-constexpr int kTakenNamesMax = 16;  // One after the other, before a rotation gives up.
 
 void remove_quietly(directory::Directory& directory, std::uint64_t number) noexcept {
   try {
@@ -44,7 +43,7 @@ RecoveredLog seal_recovered_log(directory::Directory& directory, std::string_vie
                       bytes.substr(0, static_cast<std::size_t>(scan.end)));
   }
   return {.entry = {.number = scan.header.number, .sealed_end = scan.end, .synced_end = scan.end},
-          .last_sequence = scan.last_sequence};
+          .last_sequence = scan.last_operation_sequence};
 }
 
 WriteLog::WriteLog(directory::Directory& directory, std::string uuid, std::size_t file_size,
@@ -187,8 +186,6 @@ void WriteLog::lead() {
   arrivals_flushed_ = covered_to;
 }
 
-// An open removes what it may from such names, but somebody can put something there later; and a
-// link, a pipe or a directory is never removed. Neither may end all writing.
 std::unique_ptr<directory::LogFile> WriteLog::make_file(std::uint64_t& number,
                                                         std::size_t capacity) {
   for (int taken_count = 0;; ++number) {

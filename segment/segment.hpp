@@ -85,6 +85,9 @@ class Segment {
     note_write(sequence);
     view().active->insert(key, hash, kind, value, sequence, keep_older);
   }
+  // So that the version is not below that of the segment's main run, which may have had to take a
+  // later one because a file's name was taken.
+  void raise_version(std::uint64_t version) noexcept { version_.raise(version); }
   // Publishes `next` (taking over the caller's reference) and hands back the retired view, whose
   // reference is now the caller's to release once no reader can be in it.
   [[nodiscard]] const View* publish(const View* next) noexcept {

@@ -9,13 +9,18 @@ namespace varve::segment {
 // A segment's monotonic version. Writers bump it before a change (a delta write, a flush, a
 // compaction, a split) becomes visible; whoever remembered an earlier value and finds it moved
 // knows that what it read may be out of date.
-// Thread-safety: version() by any thread; bump() by the segment's one writer at a time, hence no
-// read-modify-write.
+// Thread-safety: version() by any thread; bump() and raise() by the segment's one writer at a time,
+// hence no read-modify-write.
 class VersionController {
  public:
   explicit VersionController(std::uint64_t start = 0) noexcept : version_(start) {}
   [[nodiscard]] std::uint64_t version() const noexcept {
     return version_.load(std::memory_order_acquire);
+  }
+  // To at least `version`.
+  void raise(std::uint64_t version) noexcept {
+    if (version > version_.load(std::memory_order_relaxed))
+      version_.store(version, std::memory_order_release);
   }
   void bump() noexcept {
     version_.store(version_.load(std::memory_order_relaxed) + 1, std::memory_order_release);

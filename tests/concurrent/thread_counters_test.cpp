@@ -31,8 +31,11 @@ std::vector<std::uint32_t> slots_of_threads(std::size_t count) {
 
 struct CountsAtItsEnd {
   ThreadCounters<1>* counters = nullptr;
+  std::uint32_t* slot = nullptr;
   ~CountsAtItsEnd() {
-    if (counters != nullptr) counters->mine().add(0, 1000);
+    if (counters == nullptr) return;
+    counters->mine().add(0, 1000);
+    *slot = thread_slot();
   }
 };
 
@@ -81,13 +84,19 @@ TEST_CASE("a thread that takes over a slot goes on with its counts",
 
 TEST_CASE("what counts while a thread ends is counted", "[concurrent][thread_counters]") {
   ThreadCounters<1> counters;
+  std::uint32_t slot = kThreadSlotCount, slot_at_end = 0;
   std::thread([&] {
     // Made before the thread's slot is taken, so destroyed after it is given back.
     static thread_local CountsAtItsEnd at_end;
     at_end.counters = &counters;
+    at_end.slot = &slot_at_end;
+    slot = thread_slot();
     counters.mine().add(0);
   }).join();
   CHECK(counters.sum(0) == 1001);
+  // Its own may be another thread's by then: that shard has no room for two.
+  CHECK(slot < kThreadSlotCount);
+  CHECK(slot_at_end == kThreadSlotCount);
 }
 
 TEST_CASE("a shard samples one call in 64, whatever alternates, and heavier calls more often",

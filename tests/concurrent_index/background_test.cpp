@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -19,6 +20,7 @@
 #include "tests/support/catch.hpp"
 #include "tests/support/error_of.hpp"
 #include "tests/support/interleave.hpp"
+#include "tests/support/quick_retries.hpp"
 #include "tests/support/tiny_options.hpp"
 #include "varve/error.hpp"
 #include "varve/segment_index.hpp"
@@ -116,6 +118,74 @@ TEST_CASE("when memory is full a thread that is not nice helps", "[concurrent][j
     index.close();
   }
   auto index = SegmentIndexAccess::open(directory, options);
+  std::size_t missing = 0;
+  for (std::size_t i = 0; i < written; ++i) missing += index.contains(key_of(i)) ? 0 : 1;
+  CHECK(missing == 0);
+}
+
+directory::Fault refused_creation(std::string name_part) {
+  directory::Fault fault;
+  fault.operation = directory::Operation::Create;
+  fault.error_number = EIO;
+  fault.name_part = std::move(name_part);
+  return fault;
+}
+
+// One segment with a main run, which a flush of the whole memory does not merge again.
+void make_one_main_run(const std::shared_ptr<directory::Directory>& directory, Options options) {
+  options.tuning.inline_maintenance = false;
+  auto index = SegmentIndexAccess::open(directory, options);
+  for (std::size_t i = 0; i < 1'000; ++i) index.put(key_of(i), std::string(500, 'm'));
+  index.compact();
+  REQUIRE(index.statistics().segments.size() == 1);
+  index.close();
+}
+
+// Between the failure's notice and the notice of it to writers, the other thread ends a look at
+// which the segment was still the failing job's. Were the failure forgotten then, nobody would try
+// again, and a writer that was waiting already would wait on.
+TEST_CASE("a job that fails during another thread's idle look is not forgotten when that ends",
+          "[concurrent][jobs]") {
+  const QuickRetries quick;
+  const auto medium = std::make_shared<directory::SimulatedFileSystem>();
+  const auto directory = directory::make_posix_directory(medium);
+  Options options = background_options();
+  options.memory_budget = 1 << 20;
+  options.tuning.segment_size = 8 << 20;
+  options.tuning.compaction_ratio = 4;
+  options.tuning.maintenance_threads = 2;
+  options.tuning.maintenance_nice = 0;  // No third thread.
+  make_one_main_run(directory, options);
+  auto index = SegmentIndexAccess::open(directory, options);
+  std::atomic<bool> enough = false;
+  std::atomic<std::size_t> written = 1'000;
+  Interleave script;
+  auto& writing = script.stop("job.writing");
+  auto& looked = script.stop("job.ending");
+  script.begin("writer", [&] {
+    WriteOptions in_time;
+    in_time.deadline = std::chrono::seconds(20);
+    for (; !enough && written < 20'000; ++written)
+      index.put(key_of(written), std::string(500, 'v'), in_time);
+  });
+  writing.await();
+  looked.await();
+  REQUIRE(becomes([&] { return index.statistics().stalled_write_count > 0; }));
+  const std::size_t id = medium->add_fault(refused_creation("delta-"));
+  auto& failed = script.stop("job.ended");
+  writing.release();
+  failed.await();
+  CHECK(medium->fired(id) == 1);
+  CHECK_FALSE(index.health());
+  const std::uint64_t ended_count = script.reached_count("job.ended");
+  looked.release();
+  REQUIRE(becomes([&] { return script.reached_count("job.ended") > ended_count; }));
+  enough = true;
+  failed.release();
+  // Told of the failure, or let in after the next attempt: either way not left to wait.
+  const auto told = error_of([&] { script.join("writer"); });
+  CHECK((!told || told == ErrorCode::Io));
+  CHECK(becomes([&] { return index.health() && index.statistics().flush_count > 0; }));
   std::size_t missing = 0;
   for (std::size_t i = 0; i < written; ++i) missing += index.contains(key_of(i)) ? 0 : 1;
   CHECK(missing == 0);

@@ -12,6 +12,7 @@
 #include "tests/support/catch.hpp"
 #include "tests/support/error_of.hpp"
 #include "tests/support/interleave.hpp"
+#include "tests/support/quick_retries.hpp"
 #include "tests/support/tiny_options.hpp"
 #include "varve/error.hpp"
 #include "varve/segment_index.hpp"
@@ -175,7 +176,9 @@ TEST_CASE("a write returns when all earlier ones can be seen", "[concurrent][pub
 
 TEST_CASE("what a read has pinned stays while views are published, and is told of",
           "[concurrent][epoch]") {
-  auto index = SegmentIndexAccess::open(directory::make_memory_directory(), options_by_hand());
+  Options options = options_by_hand();
+  options.reader_age_limit = std::chrono::milliseconds(1);
+  auto index = SegmentIndexAccess::open(directory::make_memory_directory(), options);
   index.put("a", "old");
   Interleave script;
   auto& found = script.stop("read.view_found", "reader");
@@ -191,6 +194,9 @@ TEST_CASE("what a read has pinned stays while views are published, and is told o
   CHECK(held.retired_view_count > 0);
   CHECK(held.memory.held_by_readers_size > 0);
   CHECK(held.oldest_reader_thread_id != 0);
+  // Beyond its age limit it is counted, and that is all.
+  CHECK(becomes([&] { return index.statistics().aged_reader_count == 1; }));
+  CHECK(index.health());
   found.release();
   script.join("reader");
   CHECK(seen == "old");  // It began before "new" was written, and ended after it.
@@ -199,6 +205,7 @@ TEST_CASE("what a read has pinned stays while views are published, and is told o
   index.flush();  // Every job lets go of what nobody is in any more.
   const Statistics after = index.statistics();
   CHECK(after.oldest_reader_thread_id == 0);
+  CHECK(after.aged_reader_count == 0);
   CHECK(after.memory.held_by_readers_size == 0);
 }
 

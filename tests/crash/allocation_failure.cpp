@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <new>
 
+#include "tests/support/replaced_new.hpp"
+
 namespace {
 
 struct State {
@@ -24,66 +26,22 @@ bool refuse() noexcept {
   return hit;
 }
 
-void* allocate(std::size_t size, std::size_t alignment) {
-  if (refuse()) throw std::bad_alloc();
-  void* memory = nullptr;
-  if (alignment <= alignof(std::max_align_t)) {
-    memory = std::malloc(size == 0 ? 1 : size);
-  } else {
-    memory = std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
-  }
+}  // namespace
+
+namespace varve::test {
+
+void* replaced_new(std::size_t size, std::size_t alignment) {
+  void* const memory = refuse() ? nullptr : heap_memory(size, alignment);
   if (memory == nullptr) throw std::bad_alloc();
   ++state.live;
   return memory;
 }
 
-void release(void* memory) noexcept {
+void replaced_delete(void* memory) noexcept {
   if (memory == nullptr) return;
   --state.live;
   std::free(memory);
 }
-
-}  // namespace
-
-// Of the other forms those for arrays come down to these by themselves. Tools that look for damage
-// to the heap (valgrind --soname-synonyms=somalloc=nouserintercepts) have forms without exceptions
-// of their own, unless we do.
-void* operator new(std::size_t size) {
-  return allocate(size, 1);
-}
-void* operator new(std::size_t size, std::align_val_t alignment) {
-  return allocate(size, static_cast<std::size_t>(alignment));
-}
-void* operator new(std::size_t size, std::align_val_t alignment, const std::nothrow_t&) noexcept {
-  try {
-    return allocate(size, static_cast<std::size_t>(alignment));
-  } catch (const std::bad_alloc&) {
-    return nullptr;
-  }
-}
-void* operator new(std::size_t size, const std::nothrow_t& none) noexcept {
-  return operator new (size, std::align_val_t{1}, none);
-}
-void operator delete(void* memory, std::align_val_t, const std::nothrow_t&) noexcept {
-  release(memory);
-}
-void operator delete(void* memory, const std::nothrow_t&) noexcept {
-  release(memory);
-}
-void operator delete(void* memory) noexcept {
-  release(memory);
-}
-void operator delete(void* memory, std::size_t) noexcept {
-  release(memory);
-}
-void operator delete(void* memory, std::align_val_t) noexcept {
-  release(memory);
-}
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
-  release(memory);
-}
-
-namespace varve::test {
 
 void AllocationFailure::arm(std::uint64_t nth, bool sticky) noexcept {
   outside = true;

@@ -136,6 +136,10 @@ TEST_CASE("an immutable file is never written twice", "[directory]") {
   const Subject directory(EVERY_KIND);
   put(*directory, "a", "first");
   CHECK(code_of([&] { put(*directory, "a", "second"); }) == ErrorCode::AlreadyExists);
+  bool begun = false;
+  CHECK(code_of([&] { directory->put_immutable("a", [&](Sink&) { begun = true; }); }) ==
+        ErrorCode::AlreadyExists);
+  CHECK_FALSE(begun);
   CHECK(read(*directory, "a") == "first");
   CHECK(names(*directory) == "a ");
 }

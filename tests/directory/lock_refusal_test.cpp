@@ -13,6 +13,7 @@
 #include "directory/lock_file.hpp"
 #include "directory/ownership.hpp"
 #include "tests/directory/child_process.hpp"
+#include "tests/directory/own.hpp"
 #include "tests/directory/system_calls.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/error_of.hpp"
@@ -32,11 +33,6 @@ using test::Refusal;
 using test::SystemCall;
 using test::TemporaryDirectory;
 using test::thrown_by;
-
-std::unique_ptr<Ownership> own(const fs::path& path, LockMode mode = LockMode::Exclusive,
-                               milliseconds wait = milliseconds{0}) {
-  return acquire_posix_ownership(path, mode, wait, true, false);
-}
 
 // Descriptors of this process that lead into `path`.
 std::size_t descriptors_into(const fs::path& path) {

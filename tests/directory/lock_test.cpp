@@ -17,6 +17,7 @@
 #include "directory/lock_record.hpp"
 #include "directory/ownership.hpp"
 #include "tests/directory/child_process.hpp"
+#include "tests/directory/own.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/error_of.hpp"
 #include "tests/support/file_bytes.hpp"
@@ -34,11 +35,6 @@ using test::in_child;
 using test::read_file;
 using test::TemporaryDirectory;
 using test::write_file;
-
-std::unique_ptr<Ownership> own(const fs::path& path, LockMode mode = LockMode::Exclusive,
-                               milliseconds wait = milliseconds{0}) {
-  return acquire_posix_ownership(path, mode, wait, true, false);
-}
 
 // What a try from here brings: 0 owned (and released), 1 refused.
 int try_own(const fs::path& path, LockMode mode = LockMode::Exclusive) {

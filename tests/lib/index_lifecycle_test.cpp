@@ -373,6 +373,7 @@ TEST_CASE("snapshots and scans that are older than the limit are counted", "[lib
     CHECK(figures.live_snapshot_count == 2);
     CHECK(figures.oldest_snapshot_microseconds >= 3000);
     CHECK(figures.aged_reader_count == (options.reader_age_limit == 1ms ? 2 : 0));
+    CHECK(index.health());
   }
   CHECK(index.statistics().oldest_snapshot_microseconds == 0);
   CHECK(index.statistics().aged_reader_count == 0);

@@ -9,6 +9,7 @@
 
 #include "directory/bytes.hpp"
 #include "directory/checksum.hpp"
+#include "lib/manifest.hpp"
 #include "tests/lib/golden.hpp"
 #include "tests/support/catch.hpp"
 #include "varve/error.hpp"
@@ -100,6 +101,7 @@ TEST_CASE("a log is read back record by record", "[lib][log_format]") {
   CHECK(result.scan.tail == Tail::Clean);
   CHECK(result.scan.end == log.end);
   CHECK(result.scan.last_sequence == 13);
+  CHECK(result.scan.last_operation_sequence == 13);
   CHECK(result.scan.header.uuid == kUuid);
   CHECK(result.scan.header.number == 7);
   CHECK(result.scan.header.first_sequence == 10);
@@ -108,15 +110,16 @@ TEST_CASE("a log is read back record by record", "[lib][log_format]") {
 
 TEST_CASE("payloads of every size and extreme sequences are read back", "[lib][log_format]") {
   LogBytes log;
-  log.add(UINT64_MAX - 100, "");
+  log.add(kManifestNumberMax - 100, "");
   for (std::size_t size = 1; size < 80; ++size) {
-    log.add_put(UINT64_MAX - 100 + size, std::string(size, 'k'), {});
+    log.add_put(kManifestNumberMax - 100 + size, std::string(size, 'k'), {});
     CHECK(log.end % kLogRecordAlignment == 0);
   }
-  log.add_put(UINT64_MAX, "k", "v");
+  log.add_put(kManifestNumberMax, "k", "v");
   const Result result = scan(log.bytes, log.expectation());
   CHECK(result.records == log.records);
   CHECK(result.scan.end == log.end);
+  CHECK(result.scan.last_operation_sequence == kManifestNumberMax);
 }
 
 TEST_CASE("a log filled to its last byte is read back", "[lib][log_format]") {
@@ -294,6 +297,45 @@ TEST_CASE("a whole record whose sequence does not ascend is damage", "[lib][log_
   CHECK(scan(log.bytes, log.expectation()).scan.tail == Tail::Damaged);
 }
 
+// Who goes on from such a sequence would come to numbers that no manifest may hold, and then to 0.
+TEST_CASE("a whole record with a sequence beyond what a manifest holds is damage, at its offset",
+          "[lib][log_format][hostile]") {
+  const auto refused = [](LogBytes log, Sequence sequence, const std::string& operations,
+                          Sequence named) {
+    CAPTURE(sequence, named);
+    const std::size_t at = log.end;
+    const Records before = log.records;
+    log.add(sequence, operations);
+    const Result result = scan(log.bytes, log.expectation());
+    CHECK(result.records == before);
+    CHECK(result.scan.end == at);
+    CHECK(result.scan.tail == Tail::Damaged);
+    CHECK(result.scan.message == "log-7.varve, log at byte " + std::to_string(at) +
+                                     ": sequences up to 4611686018427387904 expected, " +
+                                     std::to_string(named) + " found in a whole record");
+  };
+  std::string put, range;  // `range`: the last operation's sequence is two above the record's.
+  append_operation(put, OperationKind::Put, "k", "v");
+  range = put;
+  append_operation(range, OperationKind::EraseRange, "a", "");
+  append_operation(range, OperationKind::EraseRange, "a", "b");
+  for (const LogBytes& log : {LogBytes(), example()}) {
+    for (const Sequence sequence :
+         {kManifestNumberMax + 1, Sequence{UINT64_MAX - 1}, Sequence{UINT64_MAX}}) {
+      refused(log, sequence, put, sequence);
+    }
+    refused(log, kManifestNumberMax - 1, range, kManifestNumberMax + 1);
+    refused(log, UINT64_MAX - 1, range, UINT64_MAX - 1);  // Its last operation's would be 0.
+    refused(log, UINT64_MAX, range, UINT64_MAX);
+  }
+  LogBytes log;
+  log.add(kManifestNumberMax - 2, range);
+  const Result result = scan(log.bytes, log.expectation());
+  CHECK(result.records == log.records);
+  CHECK(result.scan.last_sequence == kManifestNumberMax - 2);
+  CHECK(result.scan.last_operation_sequence == kManifestNumberMax);
+}
+
 TEST_CASE("a whole record whose operations do not parse is damage, at its offset",
           "[lib][log_format][damage]") {
   LogBytes log = example();
@@ -388,6 +430,7 @@ TEST_CASE("a log's header whose checksum is right but whose fields are impossibl
                                {"reserved bytes", 36, 1},
                                {"a uuid that is too long", 32, 65},
                                {"a boot id that is too long", 34, 65},
+                               {"a first sequence beyond 2^62", 31, 0x41},
                                {"bytes behind the uuid", 40 + 63, 1},
                                {"bytes behind the boot id", 104 + 63, 1},
                                {"bytes behind the texts", 168, 1},

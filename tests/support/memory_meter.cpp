@@ -12,26 +12,12 @@
 #include <mutex>
 #include <new>
 
+#include "tests/support/replaced_new.hpp"
+
 namespace {
 
 constinit std::atomic<std::int64_t> heap_size = 0;
 constinit thread_local bool unmetered = false;  // While the meter's own list grows.
-
-void* allocate(std::size_t size, std::size_t alignment) {
-  void* const memory =
-      alignment <= alignof(std::max_align_t)
-          ? std::malloc(size == 0 ? 1 : size)
-          : std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
-  if (memory == nullptr) throw std::bad_alloc();
-  if (!unmetered) heap_size += static_cast<std::int64_t>(::malloc_usable_size(memory));
-  return memory;
-}
-
-void release(void* memory) noexcept {
-  if (memory == nullptr) return;
-  if (!unmetered) heap_size -= static_cast<std::int64_t>(::malloc_usable_size(memory));
-  std::free(memory);
-}
 
 // Ranges of addresses: those of writable anonymous mappings.
 class Ranges {
@@ -90,24 +76,17 @@ std::int64_t varve::test::metered_memory() noexcept {
   return heap_size.load() + ranges().size();
 }
 
-// All other forms of new and delete come down to these.
-void* operator new(std::size_t size) {
-  return allocate(size, 1);
+void* varve::test::replaced_new(std::size_t size, std::size_t alignment) {
+  void* const memory = heap_memory(size, alignment);
+  if (memory == nullptr) throw std::bad_alloc();
+  if (!unmetered) heap_size += static_cast<std::int64_t>(::malloc_usable_size(memory));
+  return memory;
 }
-void* operator new(std::size_t size, std::align_val_t alignment) {
-  return allocate(size, static_cast<std::size_t>(alignment));
-}
-void operator delete(void* memory) noexcept {
-  release(memory);
-}
-void operator delete(void* memory, std::size_t) noexcept {
-  release(memory);
-}
-void operator delete(void* memory, std::align_val_t) noexcept {
-  release(memory);
-}
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
-  release(memory);
+
+void varve::test::replaced_delete(void* memory) noexcept {
+  if (memory == nullptr) return;
+  if (!unmetered) heap_size -= static_cast<std::int64_t>(::malloc_usable_size(memory));
+  std::free(memory);
 }
 
 // What --wrap makes of the engine's calls.
