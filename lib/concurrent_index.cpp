@@ -189,6 +189,7 @@ class ConcurrentIndex final : public Index {
   [[nodiscard]] segment::FoundEntry find_in(segment::Segment& segment, std::string_view key,
                                             std::uint64_t hash, Sequence at, std::string& scratch,
                                             std::uint64_t random) {
+    VARVE_HOOK("read.routed");
     const segment::View& view = segment.view();
     if (random >> kReadSampleShift == 0) [[unlikely]]
       note_read(segment, view, random);
@@ -301,6 +302,7 @@ std::vector<std::optional<std::string>> ConcurrentIndex::multi_get(
   };
   std::optional<Registration> present;
   if (at == segment::kSequenceMax) at = present.emplace(core_).sequence;
+  VARVE_HOOK("multi_get.begun");
   std::vector<std::optional<std::string>> values(keys.size());
   find_keys(core_.routes(), keys, at, values);
   return values;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "directory/check.hpp"
+#include "lib/hooks.hpp"
 
 namespace varve::internal {
 
@@ -61,6 +62,7 @@ Snapshots::Slot& Snapshots::claim() {
 Sequence Snapshots::take(const PublishedSequence& source) {
   Slot& slot = claim();
   const Sequence sequence = source.published();
+  VARVE_HOOK("snapshot.taking");
   slot.held.store(sequence + kBias, std::memory_order_release);
   return sequence;
 }
