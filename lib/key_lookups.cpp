@@ -5,6 +5,7 @@
 #include <array>
 
 #include "directory/checksum.hpp"
+#include "directory/mutant.hpp"
 #include "segment/view.hpp"
 
 namespace varve::internal {
@@ -25,7 +26,8 @@ std::size_t find_keys(const RouteMap& routes, std::span<const std::string_view> 
     segment::find_together(std::span(group).first(count), at);
     for (std::size_t i = 0; i < count; ++i) {
       if (!group[i].found.found) continue;
-      values[begin + i].emplace(group[i].found.value);
+      const std::size_t at_key = VARVE_MUTANT("multi_get.group_forgotten") ? i : begin + i;
+      values[at_key].emplace(group[i].found.value);
       ++found_count;
     }
   }

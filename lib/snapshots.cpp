@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "directory/check.hpp"
+#include "directory/mutant.hpp"
 #include "lib/hooks.hpp"
 
 namespace varve::internal {
@@ -122,7 +123,7 @@ std::vector<Sequence> Snapshots::live() const {
   std::vector<Sequence> sequences;
   for_each([&](const Slot& slot) {
     std::uint64_t held = slot.held.load(std::memory_order_seq_cst);
-    while (held == kPending) {
+    while (held == kPending && !VARVE_MUTANT("snapshot.pending_not_awaited")) {
       std::this_thread::yield();
       held = slot.held.load(std::memory_order_seq_cst);
     }
