@@ -6,6 +6,8 @@
 
 #include <new>
 
+#include "directory/mutant.hpp"
+
 namespace varve::directory {
 namespace {
 
@@ -20,7 +22,7 @@ Page* map_wiped_page() noexcept {
   void* const memory =
       ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return nullptr;
-  if (::madvise(memory, size, MADV_WIPEONFORK) != 0) {
+  if (!VARVE_MUTANT("fork.page_not_wiped") && ::madvise(memory, size, MADV_WIPEONFORK) != 0) {
     ::munmap(memory, size);
     return nullptr;
   }

@@ -164,6 +164,7 @@ void sync_creation(int directory, bool parent_required, const std::filesystem::p
   if (::fsync(directory) != 0) fail("cannot sync the directory", path, errno);
   const Descriptor parent(::openat(directory, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!parent.is_open() && !parent_required) return;  // Somebody else made `path`: theirs to sync.
+  if (VARVE_MUTANT("lock.parent_not_synced")) return;
   if (!parent.is_open() || ::fsync(parent.number()) != 0) {
     fail("cannot sync the directory above", path, errno);
   }
@@ -196,7 +197,8 @@ LockFile open_lock_file(int directory, LockMode mode, bool create,
   }
   struct ::stat found {};
   if (::fstat(opened.descriptor.number(), &found) != 0) fail("cannot examine", path, errno);
-  if (!S_ISREG(found.st_mode) || found.st_nlink > 1) {
+  if (!S_ISREG(found.st_mode) ||
+      (found.st_nlink > 1 && !VARVE_MUTANT("lock.second_name_accepted"))) {
     throw Error(ErrorCode::Corruption,
                 (path / kLockFileName).string() +
                     (S_ISREG(found.st_mode) ? " has a second hard link" : " is no regular file"),

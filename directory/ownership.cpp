@@ -17,6 +17,7 @@
 #include "directory/lock_holder.hpp"
 #include "directory/lock_record.hpp"
 #include "directory/lock_registry.hpp"
+#include "directory/mutant.hpp"
 #include "varve/error.hpp"
 
 namespace varve::directory {
@@ -45,7 +46,7 @@ class PosixOwnership final : public Ownership {
                                      .count();
     if (mode == LockMode::Exclusive) {
       take_over_record(created);
-      write_record(locks_.file(), record_, path_);
+      if (!VARVE_MUTANT("lock.record_not_written")) write_record(locks_.file(), record_, path_);
     } else if (created) {
       write_closed_record();
     }
@@ -99,7 +100,8 @@ class PosixOwnership final : public Ownership {
     if (released_) return;
     released_ = true;
     // Who came after a crash and never reported healthy leaves the record open for the next.
-    if (mode_ == LockMode::Exclusive && !recovery_due_) write_closed_record();
+    const bool clean = !recovery_due_ || VARVE_MUTANT("lock.recovery_forgotten");
+    if (mode_ == LockMode::Exclusive && clean) write_closed_record();
     locks_.release();
     LockRegistry::of_this_process().remove(this);
   }
@@ -183,7 +185,10 @@ std::unique_ptr<Ownership> try_once(const std::filesystem::path& path,
     const bool created = file.created;
     if (file.descriptor.is_open()) {
       if (!locks.lock_byte(std::move(file.descriptor), request.mode, path)) return nullptr;
-      if (!is_still_linked(locks.directory(), locks.file())) continue;
+      if (!is_still_linked(locks.directory(), locks.file()) &&
+          !VARVE_MUTANT("lock.file_not_rechecked")) {
+        continue;
+      }
     } else if (request.mode == LockMode::Exclusive) {
       continue;
     }

@@ -235,7 +235,7 @@ std::unique_ptr<LogFile> PosixDirectory::recycle_log(std::string_view old_name,
   // The blocks of the old size are asked for too: a copied or restored file may have lost some.
   const bool grows = file->size() < capacity;
   file->allocate(std::max<std::uint64_t>(file->size(), capacity));
-  if (grows) sync_or_doubt(*file);
+  if (grows && !VARVE_MUTANT("log.growth_not_synced")) sync_or_doubt(*file);
   file_system_->rename(old_name, name);
   if (!VARVE_MUTANT("log.new_name_not_synced")) sync_or_doubt(*file_system_);
   return make_posix_log_file(std::string(name), std::move(file));

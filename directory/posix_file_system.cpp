@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "directory/mapping.hpp"
+#include "directory/mutant.hpp"
 #include "directory/system_failure.hpp"
 
 namespace varve::directory {
@@ -121,7 +122,7 @@ class PosixFile final : public File {
 #endif
   }
   void sync() override {
-    if (sync_descriptor(fd_) != 0) fail("sync");
+    if (sync_descriptor(fd_) != 0 && !VARVE_MUTANT("file.sync_error_ignored")) fail("sync");
   }
   [[nodiscard]] std::unique_ptr<WritableMapping> map_writable() override {
     return map_file_writable(fd_, size());
@@ -139,7 +140,7 @@ class PosixFile final : public File {
           "cannot open " + path_.string() + ": a regular file expected, a special one found",
           path_);
     }
-    if (found.st_nlink > 1) {
+    if (found.st_nlink > 1 && !VARVE_MUTANT("file.second_name_accepted")) {
       throw Error(ErrorCode::Corruption,
                   "cannot open " + path_.string() + ": a file with one name expected, " +
                       std::to_string(found.st_nlink) + " hard links found",
@@ -191,6 +192,7 @@ void write_all(WriteCall call, int fd, std::uint64_t offset, std::string_view by
       throw Error(ErrorCode::Io, "cannot write " + path.string() + ": the system took no byte",
                   path, std::error_code(EIO, std::generic_category()));
     }
+    if (VARVE_MUTANT("file.short_write_accepted")) return;
     bytes.remove_prefix(static_cast<std::size_t>(count));
     offset += static_cast<std::uint64_t>(count);
   }
@@ -232,8 +234,9 @@ std::unique_ptr<File> PosixFileSystem::open(std::string_view name, bool writable
   const std::filesystem::path file_path = path_ / name;
   auto file = std::make_unique<PosixFile>(file_path);
   // O_NONBLOCK: opening a FIFO or a device must not wait for its other end.
+  const int no_link = VARVE_MUTANT("file.link_followed") ? 0 : O_NOFOLLOW;
   const int fd = open_at(parent, std::string(name).c_str(),
-                         (writable ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+                         (writable ? O_RDWR : O_RDONLY) | no_link | O_NONBLOCK | O_NOCTTY);
   if (fd < 0 && (errno == ELOOP || errno == EISDIR || errno == ENXIO || errno == ENODEV)) {
     throw Error(
         ErrorCode::Corruption,
@@ -316,7 +319,10 @@ bool PosixFileSystem::is_writable_by_others() const {
 }
 
 void PosixFileSystem::sync() {
-  if (::fsync(directory_fd()) != 0) throw system_failure(errno, "sync the directory", path_);
+  const bool failed = ::fsync(directory_fd()) != 0;
+  if (failed && !VARVE_MUTANT("directory.sync_error_ignored")) {
+    throw system_failure(errno, "sync the directory", path_);
+  }
 }
 
 std::optional<std::uint64_t> PosixFileSystem::free_size() const {

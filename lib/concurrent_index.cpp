@@ -9,6 +9,7 @@
 #include "directory/check.hpp"
 #include "directory/checksum.hpp"
 #include "directory/fork_marker.hpp"
+#include "directory/mutant.hpp"
 #include "directory/mutex.hpp"
 #include "lib/background.hpp"
 #include "lib/concurrent_writer.hpp"
@@ -96,7 +97,8 @@ class ConcurrentIndex final : public Index {
     const Call call(*this);
     if (core_.options.read_only) return;
     core_.failure.rethrow_if_failed();
-    if (core_.unlogged_writes || core_.unlogged_in_flush) {
+    if (core_.unlogged_writes ||
+        (core_.unlogged_in_flush && !VARVE_MUTANT("sync.flush_not_awaited"))) {
       const auto jobs = core_.lock_jobs();  // Waits for the job that flushes some now.
       if (core_.unlogged_writes) flush_all(core_);
     }
@@ -189,6 +191,9 @@ class ConcurrentIndex final : public Index {
   [[nodiscard]] segment::FoundEntry find_in(segment::Segment& segment, std::string_view key,
                                             std::uint64_t hash, Sequence at, std::string& scratch,
                                             std::uint64_t random) {
+    const bool early = VARVE_MUTANT("read.sequence_before_view");
+    if (early && at == segment::kSequenceMax) at = core_.visible_sequence();
+    VARVE_HOOK("read.routed");
     const segment::View& view = segment.view();
     if (random >> kReadSampleShift == 0) [[unlikely]]
       note_read(segment, view, random);
@@ -301,6 +306,8 @@ std::size_t ConcurrentIndex::multi_get(std::span<const std::string_view> keys, S
   };
   std::optional<Registration> present;
   if (at == segment::kSequenceMax) at = present.emplace(core_).sequence;
+  if (VARVE_MUTANT("multi_get.moment_not_held")) present.reset();
+  VARVE_HOOK("multi_get.begun");
   return find_keys(core_.routes(), keys, at, values);
 }
 
@@ -378,6 +385,7 @@ Statistics ConcurrentIndex::statistics() {
 }
 
 void ConcurrentIndex::wait_for_calls() const noexcept {
+  if (VARVE_MUTANT("close.calls_not_awaited")) return;
   std::uint32_t count = call_count_.load(std::memory_order_seq_cst);
   while (count != 0) {
     call_count_.wait(count, std::memory_order_seq_cst);

@@ -53,7 +53,7 @@ std::size_t index_after(const RouteMap& routes, const Operation& erase_range, st
   std::size_t end = first;
   const std::string_view to = erase_range.value;
   while (end < routes.size() && (to.empty() || routes.at(end)->lower() < to)) ++end;
-  return end;
+  return VARVE_MUTANT("erase_range.last_segment_missed") ? std::max(first + 1, end - 1) : end;
 }
 
 bool is_range(const Operation& operation) noexcept {
@@ -121,7 +121,9 @@ ConcurrentWriter::Obstacle ConcurrentWriter::take(const Request& request, std::s
   core_.concurrency->published.await_room(taken.first);
   if (request.logged()) {
     core_.on_log([&](WriteLog& log) { append(log, taken.first); });
-    taken.log_position = core_.log->bytes_appended();
+    if (!VARVE_MUTANT("write.log_position_forgotten")) {
+      taken.log_position = core_.log->bytes_appended();
+    }
   }
   core_.set_last_sequence(taken.last);
   return Obstacle::None;
@@ -203,7 +205,8 @@ ConcurrentWriter::Obstacle ConcurrentWriter::try_write_all(const Request& reques
   }
   VARVE_HOOK("batch.routed");
   const SegmentLocks locks(core_, segments, request.deadline);
-  if (std::any_of(segments.begin(), segments.end(),
+  if (!VARVE_MUTANT("batch.routes_not_checked") &&
+      std::any_of(segments.begin(), segments.end(),
                   [](const segment::Segment* segment) { return segment->retired(); })) {
     return Obstacle::Retired;
   }

@@ -191,7 +191,8 @@ Sequence Core::checkpoint_for(const Manifest& manifest) const noexcept {
     }
     const Sequence oldest =
         oldest_unflushed(segment->view(), manifest.segments[at].flushed_sequence);
-    if (oldest != segment::kSequenceMax) checkpoint = std::min(checkpoint, oldest - 1);
+    const Sequence flushed = VARVE_MUTANT("log.checkpoint_off_by_one") ? oldest : oldest - 1;
+    if (oldest != segment::kSequenceMax) checkpoint = std::min(checkpoint, flushed);
   }
   return checkpoint;
 }
@@ -399,7 +400,7 @@ void Core::put_runs(const std::string& name, const std::function<void(directory:
     });
   } catch (const directory::SyncError&) {
     // The file is gone again, but a medium that lost it may have lost more.
-    failure.record(std::current_exception());
+    if (!VARVE_MUTANT("run.failed_sync_not_latched")) failure.record(std::current_exception());
     throw;
   }
 }

@@ -7,6 +7,7 @@
 #include "directory/bytes.hpp"
 #include "directory/check.hpp"
 #include "directory/checksum.hpp"
+#include "directory/mutant.hpp"
 #include "varve/error.hpp"
 #include "varve/segment_index.hpp"
 
@@ -58,7 +59,8 @@ ScanRange decode_resume_token(std::string_view token, const std::string& uuid) {
   }
   if (bytes.size() < 12) refuse_token("too short");
   const std::string_view body = std::string_view(bytes).substr(0, bytes.size() - 8);
-  if (directory::load_le<std::uint64_t>(bytes.data() + body.size()) != token_checksum(body, uuid)) {
+  if (directory::load_le<std::uint64_t>(bytes.data() + body.size()) != token_checksum(body, uuid) &&
+      !VARVE_MUTANT("token.checksum_ignored")) {
     refuse_token("its checksum does not match");
   }
   if (body[0] != kTokenFormat) refuse_token("unknown format");
@@ -144,8 +146,8 @@ EngineCursor::EngineCursor(Core& core, const ScanOptions& options)
   position_ = range_.reverse ? range_.to : range_.from;
   if (options.snapshot != nullptr) {
     at_ = options.snapshot->sequence();
-    core.snapshots.add(at_);
-    owns_snapshot_ = true;
+    owns_snapshot_ = !VARVE_MUTANT("scan.snapshot_not_held");
+    if (owns_snapshot_) core.snapshots.add(at_);
   } else if (isolation_ == Isolation::Snapshot) {
     at_ = core.take_snapshot();
     owns_snapshot_ = true;
@@ -330,7 +332,8 @@ bool EngineCursor::step_forward(Entry& entry) {
       source.next();
       continue;
     }
-    if (!stop_.empty() && segment::compare_keys(candidate.key, stop_) >= 0) return false;
+    const int end_order = VARVE_MUTANT("scan.end_included") ? 1 : 0;
+    if (!stop_.empty() && segment::compare_keys(candidate.key, stop_) >= end_order) return false;
     key_.assign(candidate.key);
     given_in_segment_ = true;
     given_ = true;
@@ -384,7 +387,7 @@ std::string EngineCursor::resume_token() const {
     if (deciding_) rest.to += '\0';
   } else if (given_) {
     rest.from = key_.view();
-    rest.from += '\0';
+    if (!VARVE_MUTANT("scan.resumed_at_same_key")) rest.from += '\0';
   }
   if (!rest.to.empty() && rest.from >= rest.to) rest.empty = true;
   return encode_resume_token(rest, core_.manifest()->uuid);

@@ -73,19 +73,24 @@ void publish_slices(Core& core, std::uint64_t number, std::vector<Slice>& slices
     for (Slice& slice : slices) {
       core.publish(*slice.segment, [&](segment::View& view) {
         for (const auto& delta : slice.view->frozen) std::erase(view.frozen, delta);
-        if (slice.record) view.runs.insert(view.runs.begin(), {*slice.record, slice.run});
+        const auto at = VARVE_MUTANT("flush.shown_as_oldest") ? view.runs.end() : view.runs.begin();
+        if (slice.record) view.runs.insert(at, {*slice.record, slice.run});
       });
     }
   };
   core.commit([&](Manifest& next) {
-    next.next_delta_number = std::max(next.next_delta_number, number + 1);
+    if (!VARVE_MUTANT("flush.number_not_noted")) {
+      next.next_delta_number = std::max(next.next_delta_number, number + 1);
+    }
     std::size_t position = 0;
     for (const Slice& slice : slices) {
       while (next.segments[position].id != slice.segment->id()) ++position;  // Both in key order.
       SegmentRecord& record = next.segments[position];
       record.flushed_sequence = std::max(record.flushed_sequence, slice.cut);
       record.version = slice.segment->version().version();
-      record.range_tombstones = slice.view->range_tombstones;
+      if (!VARVE_MUTANT("flush.range_erases_not_noted")) {
+        record.range_tombstones = slice.view->range_tombstones;
+      }
       if (slice.record) record.slices.insert(record.slices.begin(), *slice.record);
     }
   });
@@ -158,7 +163,7 @@ void flush_unlogged(Core& core, const JobControl& control) {
     flush_slices(core, std::move(slices), control);
     core.unlogged_in_flush = false;
   } catch (...) {
-    core.unlogged_writes = true;
+    if (!VARVE_MUTANT("flush.unlogged_forgotten")) core.unlogged_writes = true;
     throw;
   }
 }

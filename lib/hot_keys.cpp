@@ -120,7 +120,7 @@ bool HotKeys::regard(std::uint64_t hash) noexcept {
 void HotKeys::let_in(std::string_view key, std::uint64_t hash, const segment::FoundEntry& found,
                      Sequence at, Sequence last_write) noexcept {
   // An entry that is stale already is of no use.
-  if (!found.found || last_write > at) return;
+  if (!found.found || (last_write > at && !VARVE_MUTANT("hot_path.stale_let_in"))) return;
   const std::size_t size = Entry::size_of(key.size(), found.value.size());
   if (size > kEntrySizeMax) return;
   const bool fits = entries_size_.load(std::memory_order_relaxed) + size <= room();

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "directory/checksum.hpp"
+#include "directory/mutant.hpp"
 #include "segment/view.hpp"
 
 namespace varve::internal {
@@ -24,7 +25,8 @@ std::size_t find_keys(const RouteMap& routes, std::span<const std::string_view> 
     }
     segment::find_together(std::span(group).first(count), at);
     for (std::size_t i = 0; i < count; ++i) {
-      std::optional<std::string>& value = values[begin + i];
+      std::optional<std::string>& value =
+          values[VARVE_MUTANT("multi_get.group_forgotten") ? i : begin + i];
       if (!group[i].found.found) {
         value.reset();
         continue;

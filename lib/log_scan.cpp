@@ -28,7 +28,8 @@ class Scanner {
     check_header();
     seed_ = log_seed(expectation_.uuid, expectation_.number);
     // What lies behind a seal was given up before the seal was set.
-    if (expectation_.sealed_end != 0 && expectation_.sealed_end < bytes_.size()) {
+    const bool sealed = expectation_.sealed_end != 0 && !VARVE_MUTANT("replay.beyond_seal");
+    if (sealed && expectation_.sealed_end < bytes_.size()) {
       bytes_ = bytes_.substr(
           0, std::max(kLogHeaderSize, static_cast<std::size_t>(expectation_.sealed_end)));
     }
@@ -134,7 +135,7 @@ class Scanner {
              "records up to byte " + std::to_string(sealed_end) + " expected, none found here");
       return;
     }
-    if (scan_.end < expectation_.synced_end) {
+    if (scan_.end < expectation_.synced_end && !VARVE_MUTANT("replay.synced_end_ignored")) {
       end_as(Tail::Damaged, scan_.end,
              "records up to byte " + std::to_string(expectation_.synced_end) +
                  " were synced and expected, none found here");

@@ -37,7 +37,9 @@ std::vector<Part> take_parts(Core& core, const std::vector<SegmentPtr>& segments
     const Sequence flushed =
         manifest->segments[position_of(*manifest, segment->id())].flushed_sequence;
     if (leave_memory) {
-      parts.push_back({segment, flushed_part(segment->view(), flushed), flushed});
+      const Sequence cut =
+          VARVE_MUTANT("merge.unflushed_called_flushed") ? core.last_sequence() : flushed;
+      parts.push_back({segment, flushed_part(segment->view(), flushed), cut});
       continue;
     }
     freeze(core, *segment);
@@ -60,7 +62,7 @@ void add_ranges(const segment::View& view, SequenceRange& range) {
 std::vector<RangeTombstone> surviving_tombstones(const std::vector<Sequence>& snapshots,
                                                  const segment::View& view) {
   std::vector<RangeTombstone> surviving;
-  if (snapshots.empty()) return surviving;
+  if (snapshots.empty() || VARVE_MUTANT("merge.range_erases_forgotten")) return surviving;
   std::copy_if(
       view.range_tombstones.begin(), view.range_tombstones.end(), std::back_inserter(surviving),
       [&](const RangeTombstone& tombstone) { return snapshots.front() < tombstone.sequence; });
@@ -227,9 +229,11 @@ std::vector<SegmentPtr> install_children(Core& core, std::size_t position,
   // A write that was to a parent may concern any child.
   Sequence last_write = 0;
   for (const Part& part : parts) last_write = std::max(last_write, part.segment->last_write());
+  if (VARVE_MUTANT("split.last_write_forgotten")) last_write = 0;
   for (const SegmentPtr& segment : segments) segment->note_write(last_write);
   replace_routes(core, position, parts.size(), segments);
   // Whoever still reads the old segment optimistically must learn that it is history.
+  if (VARVE_MUTANT("split.parent_not_retired")) return segments;
   for (const Part& part : parts) part.segment->retire();
   return segments;
 }

@@ -135,7 +135,7 @@ bool is_being_read(const segment::Segment& segment) noexcept {
 void verify_blocks(const segment::Run& run, const JobControl& control) {
   constexpr std::size_t kBlocksPerCheck = 64;
   const segment::RunBlocks& blocks = run.blocks();
-  if (!blocks.mapped()) return;
+  if (!blocks.mapped() || VARVE_MUTANT("merge.output_not_verified")) return;
   VARVE_HOOK("job.verifying");
   std::string unused;
   for (std::size_t block = 0; block < blocks.count(); ++block) {

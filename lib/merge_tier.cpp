@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "directory/check.hpp"
+#include "directory/mutant.hpp"
 #include "lib/main_merge.hpp"
 
 namespace varve::internal {
@@ -34,7 +35,8 @@ void merge_tier(Core& core, const SegmentPtr& segment, std::size_t first, std::s
                    manifest->segments[position_of(*manifest, segment->id())].flushed_sequence);
   VARVE_CHECK(count > 0 && first + count <= view->slice_count());
   const auto begin = view->runs.begin() + static_cast<std::ptrdiff_t>(first);
-  const std::vector<segment::RunLayer> inputs(begin, begin + static_cast<std::ptrdiff_t>(count));
+  std::vector<segment::RunLayer> inputs(begin, begin + static_cast<std::ptrdiff_t>(count));
+  if (VARVE_MUTANT("merge.older_version_wins")) std::reverse(inputs.begin(), inputs.end());
   const bool bottom = first + count == view->runs.size();
   RunRecord file;
   file.kind = RunRecord::Kind::Slice;

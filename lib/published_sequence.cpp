@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "directory/check.hpp"
+#include "directory/mutant.hpp"
 
 namespace varve::internal {
 
@@ -15,7 +16,7 @@ using segment::Sequence;
 void PublishedSequence::publish(Sequence first, Sequence last) noexcept {
   VARVE_DCHECK(first <= last && first > published());
   Sequence at = published_.load(std::memory_order_acquire);
-  bool moved = at + 1 == first;
+  bool moved = at + 1 == first || VARVE_MUTANT("write.published_over_gap");
   if (moved) {  // Nobody else moves it on before this write is done.
     published_.store(last, std::memory_order_seq_cst);
     at = last;

@@ -122,7 +122,8 @@ void replay_record(Core& core, const LogRecordView& record) {
       continue;
     }
     const std::size_t index = core.routes().index_of(operation.key);
-    if (sequence <= core.manifest()->segments[index].flushed_sequence) continue;
+    const Sequence flushed = core.manifest()->segments[index].flushed_sequence;
+    if (sequence <= flushed + (VARVE_MUTANT("replay.one_too_few") ? 1 : 0)) continue;
     ++core.counters.recovered_operations;
     core.routes().at(index)->insert(
         operation.key, directory::hash64(operation.key),
@@ -301,7 +302,9 @@ void remove_strays(Core& core) {
   if (strays.empty()) return;
   // The process that died may not have synced the manifest's name. The one before it, which power
   // loss could then bring back, may name these files: not one goes before this manifest lasts.
-  core.catalog.replace(*core.ownership, [](Manifest&) {});
+  if (!VARVE_MUTANT("recovery.strays_before_manifest")) {
+    core.catalog.replace(*core.ownership, [](Manifest&) {});
+  }
   for (const std::string& name : strays) core.directory->remove(name);
 }
 
@@ -314,7 +317,7 @@ void begin_writing(Core& core, const std::vector<RecoveredLog>& recovered) {
   core.log->adopt(recovered);
   core.commit([&](Manifest& next) {
     if (!VARVE_MUTANT("recovery.epoch_kept")) ++next.writer_epoch;
-    next.closed_cleanly = false;
+    next.closed_cleanly = VARVE_MUTANT("recovery.still_called_clean");
     next.options_text = options_text(options);
     if (next.key_codec.empty()) next.key_codec = options.key_codec;
     if (next.value_codec.empty()) next.value_codec = options.value_codec;

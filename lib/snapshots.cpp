@@ -8,6 +8,8 @@
 #include <utility>
 
 #include "directory/check.hpp"
+#include "directory/mutant.hpp"
+#include "lib/hooks.hpp"
 
 namespace varve::internal {
 
@@ -61,6 +63,7 @@ Snapshots::Slot& Snapshots::claim() {
 Sequence Snapshots::take(const PublishedSequence& source) {
   Slot& slot = claim();
   const Sequence sequence = source.published();
+  VARVE_HOOK("snapshot.taking");
   slot.held.store(sequence + kBias, std::memory_order_release);
   return sequence;
 }
@@ -120,7 +123,7 @@ std::vector<Sequence> Snapshots::live() const {
   std::vector<Sequence> sequences;
   for_each([&](const Slot& slot) {
     std::uint64_t held = slot.held.load(std::memory_order_seq_cst);
-    while (held == kPending) {
+    while (held == kPending && !VARVE_MUTANT("snapshot.pending_not_awaited")) {
       std::this_thread::yield();
       held = slot.held.load(std::memory_order_seq_cst);
     }

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "directory/check.hpp"
+#include "directory/mutant.hpp"
 #include "lib/file_names.hpp"
 
 namespace varve::internal {
@@ -59,7 +60,8 @@ void Space::take(std::uint64_t runs_size) {
 bool Space::give_up(Use use) {
   const std::lock_guard lock(mutex_);
   if (!reserves_for(use)) return false;
-  const std::uint64_t left = use == Use::Job ? last_part_.load(std::memory_order_relaxed) : 0;
+  const bool keeps_part = use == Use::Job && !VARVE_MUTANT("reserve.last_part_given_up");
+  const std::uint64_t left = keeps_part ? last_part_.load(std::memory_order_relaxed) : 0;
   if (left == 0) {
     directory_.remove(kReserveName);
   } else {

@@ -38,7 +38,8 @@ void remove_quietly(directory::Directory& directory, std::uint64_t number) noexc
 RecoveredLog seal_recovered_log(directory::Directory& directory, std::string_view bytes,
                                 const LogScan& scan, std::uint64_t synced_end) {
   VARVE_CHECK(scan.end >= kLogHeaderSize && scan.end <= bytes.size());
-  if (synced_end < scan.end || scan.tail != LogScan::Tail::Clean) {
+  if ((synced_end < scan.end || scan.tail != LogScan::Tail::Clean) &&
+      !VARVE_MUTANT("recovery.log_not_sealed")) {
     directory.replace(log_file_name(scan.header.number),
                       bytes.substr(0, static_cast<std::size_t>(scan.end)));
   }
@@ -73,7 +74,7 @@ void WriteLog::poison(const Error& error) {
 
 void WriteLog::sync_current() {
   rethrow_if_failed();
-  const std::uint64_t bytes = bytes_appended();  // First: what it counts lies before end_.
+  std::uint64_t bytes = bytes_appended();  // First: what it counts lies before end_.
   const std::size_t end = end_.load(std::memory_order_acquire);
   if (file_ == nullptr || synced_end_.load(std::memory_order_relaxed) >= end) {
     // A flush may have covered a record before that was counted.
@@ -91,6 +92,7 @@ void WriteLog::sync_current() {
     // The kernel may have dropped the dirty pages: a second sync that "succeeds" proves nothing.
     poison(error);
   }
+  if (VARVE_MUTANT("log.later_records_called_synced")) bytes = bytes_appended();
   synced_end_.store(end, std::memory_order_release);
   bytes_synced_.store(bytes, std::memory_order_release);
   sync_count_.fetch_add(1, std::memory_order_relaxed);
@@ -243,7 +245,7 @@ void WriteLog::rotate(std::uint64_t number, Sequence first_sequence, std::size_t
   try {
     file->publish(0, kLogHeaderSize);
     // The manifest will name this log: after power loss its header must be there.
-    file->sync();
+    if (!VARVE_MUTANT("log.header_not_synced")) file->sync();
   } catch (const Error& error) {
     file.reset();
     remove_quietly(directory_, number);
@@ -358,6 +360,7 @@ std::uint64_t WriteLog::live_size() const noexcept {
 std::vector<LogRecordEntry> WriteLog::live_after(Sequence checkpoint) const {
   std::size_t count = 0;
   while (count < last_sequences_.size() && last_sequences_[count] <= checkpoint) ++count;
+  if (VARVE_MUTANT("log.listed_one_too_few") && count < last_sequences_.size()) ++count;
   const std::vector<LogRecordEntry>& all = live();
   return {all.begin() + static_cast<std::ptrdiff_t>(count), all.end()};
 }

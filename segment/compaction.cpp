@@ -5,13 +5,14 @@
 #include <utility>
 
 #include "directory/check.hpp"
+#include "directory/mutant.hpp"
 
 namespace varve::segment {
 
 PruningSource::PruningSource(const std::vector<std::shared_ptr<const Delta>>& deltas,
                              const std::vector<RunLayer>& runs, MergeRules rules,
                              std::string_view lower, std::string_view upper)
-    : rules_(std::move(rules)), upper_(upper) {
+    : rules_(std::move(rules)), upper_(VARVE_MUTANT("merge.upper_bound_ignored") ? "" : upper) {
   VARVE_CHECK(rules_.range_tombstones != nullptr);
   for (const auto& delta : deltas) {
     source_.add(*delta);
@@ -111,7 +112,9 @@ Sequence PruningSource::first_erasure_after(Sequence sequence) const noexcept {
 }
 
 bool PruningSource::seen_by_snapshot(Sequence from, Sequence to) const noexcept {
-  const auto it = std::lower_bound(rules_.snapshots.begin(), rules_.snapshots.end(), from);
+  const auto it =
+      std::lower_bound(rules_.snapshots.begin(), rules_.snapshots.end(),
+                       VARVE_MUTANT("merge.snapshot_at_version_missed") ? from + 1 : from);
   return it != rules_.snapshots.end() && *it < to;
 }
 
@@ -127,7 +130,8 @@ Sequence PruningSource::written_sequence(const Version& version) const noexcept 
     VARVE_CHECK(!rules_.snapshots.empty());  // Else nobody would see it.
     return std::max<Sequence>(1, std::min(version.effective, rules_.snapshots.front()));
   }
-  const bool old_for_everybody = rules_.snapshots.empty() || own <= rules_.snapshots.front();
+  const bool old_for_everybody = rules_.snapshots.empty() || own <= rules_.snapshots.front() ||
+                                 VARVE_MUTANT("merge.sequence_dropped_early");
   return old_for_everybody ? 0 : own;
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "directory/check.hpp"
+#include "directory/mutant.hpp"
 #include "segment/delta_cursor.hpp"
 #include "segment/delta_node.hpp"
 #include "segment/delta_record.hpp"
@@ -178,7 +179,8 @@ void Delta::insert(std::string_view key, std::uint64_t hash, Kind kind, std::str
   const std::size_t slot = path.leaf->find_among(fingerprints.matches(addition.fingerprint), key);
   if (slot != kLeafCapacity) {
     const Record* const present = path.leaf->record(slot);
-    const bool keep = keep_older && present->sequence(base_sequence_) != sequence;
+    const bool keep = keep_older && present->sequence(base_sequence_) != sequence &&
+                      !VARVE_MUTANT("delta.older_not_kept");
     addition.fields.older = keep ? present : present->older();
     path.leaf->replace(slot, make_record(addition));
   } else if (const std::size_t count = fingerprints.count(); count < kLeafCapacity) {

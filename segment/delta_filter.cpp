@@ -5,6 +5,8 @@
 #include <bit>
 #include <new>
 
+#include "directory/mutant.hpp"
+
 namespace varve::segment::delta_detail {
 namespace {
 
@@ -37,7 +39,8 @@ void DeltaFilter::grow(Arena& arena, std::uint64_t expected_count) {
   auto* const words =
       reinterpret_cast<Word*>(arena.allocate(size * sizeof(Word), Table::kAlignment));
   for (std::uint64_t i = 0; i < size; ++i) {
-    const Word* const from = old.words() == nullptr ? nullptr : old.words() + i % old.size();
+    const bool empty = old.words() == nullptr || VARVE_MUTANT("delta.filter_grows_empty");
+    const Word* const from = empty ? nullptr : old.words() + i % old.size();
     new (words + i) Word(from == nullptr ? 0 : from->load(std::memory_order_relaxed));
   }
   const auto packed = reinterpret_cast<std::uintptr_t>(words);

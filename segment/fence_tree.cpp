@@ -11,6 +11,7 @@
 
 #include "directory/bytes.hpp"
 #include "directory/check.hpp"
+#include "directory/mutant.hpp"
 
 #if VARVE_X86_SIMD
 #include <immintrin.h>
@@ -59,7 +60,9 @@ struct FenceTree::Find {
     while (above - below > 1) {
       const std::size_t middle = below + (above - below) / 2;
       const std::string_view fence = tree.fence((first_child + middle) << (level * kFanoutBits));
-      if (fence.substr(std::min<std::size_t>(node.prefix_size, fence.size())) <= suffix) {
+      const int order =
+          fence.substr(std::min<std::size_t>(node.prefix_size, fence.size())).compare(suffix);
+      if (order < 0 || (order == 0 && !VARVE_MUTANT("sparse_index.off_by_one"))) {
         below = middle;
       } else {
         above = middle;

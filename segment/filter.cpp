@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "directory/bytes.hpp"
+#include "directory/mutant.hpp"
 
 #if VARVE_X86_SIMD
 #include <immintrin.h>
@@ -161,7 +162,8 @@ void add_to_filter(std::span<char> filter, std::span<const std::uint64_t> hashes
 
 std::string build_filter(std::span<const std::uint64_t> hashes, double bits_per_key) {
   std::string filter(filter_size(hashes.size(), bits_per_key), '\0');
-  add_to_filter(filter, hashes);
+  const std::size_t left_out = VARVE_MUTANT("filter.key_left_out") ? 1 : 0;
+  add_to_filter(filter, hashes.first(hashes.size() - left_out));
   return filter;
 }
 

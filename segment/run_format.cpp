@@ -6,6 +6,7 @@
 #include "directory/bytes.hpp"
 #include "directory/check.hpp"
 #include "directory/checksum.hpp"
+#include "directory/mutant.hpp"
 #include "segment/block.hpp"
 #include "segment/filter.hpp"
 #include "varve/error.hpp"
@@ -54,10 +55,10 @@ void check_footer_checksum(std::string_view bytes, std::uint64_t offset, std::ui
   const std::uint64_t computed =
       directory::hash64(bytes.substr(0, kChecksummedSize),
                         directory::part_seed(location.seed, location.offset + offset));
-  if (stored != computed) {
+  if (stored != computed && !VARVE_MUTANT("run.footer_checksum_ignored")) {
     report.fail(offset, "checksum of a run's footer", hex64(stored), hex64(computed));
   }
-  if (stored != location.footer_checksum) {
+  if (stored != location.footer_checksum && !VARVE_MUTANT("run.footer_not_compared")) {
     report.fail(offset, "footer checksum that the manifest holds", hex64(location.footer_checksum),
                 hex64(stored));
   }
@@ -184,7 +185,8 @@ RunSeparators parse_separators(std::string_view bytes, const RunFooter& footer,
 }
 
 std::string_view shortest_separator(std::string_view below, std::string_view above) {
-  return above.substr(0, shared_prefix_size(below, above) + 1);
+  return above.substr(
+      0, shared_prefix_size(below, above) + (VARVE_MUTANT("run.separator_too_short") ? 0 : 1));
 }
 
 std::string hex64(std::uint64_t value) {

@@ -42,6 +42,7 @@ std::uint64_t View::main_size() const noexcept {
 
 Sequence View::range_erased_at_slow(std::string_view key, Sequence at) const noexcept {
   for (auto it = range_tombstones.rbegin(); it != range_tombstones.rend(); ++it) {
+    if (VARVE_MUTANT("read.later_range_erase_applied") && it->covers(key)) return it->sequence;
     if (it->sequence <= at && it->covers(key)) return it->sequence;
   }
   return 0;

@@ -89,6 +89,25 @@ TEST_CASE("a merge that leaves out memory leaves it its range erases", "[concurr
   CHECK(value_of(index, "a") == "nothing");
 }
 
+TEST_CASE("a merge that leaves out memory leaves it to the log", "[concurrent][jobs]") {
+  const auto medium = std::make_shared<SimulatedFileSystem>();
+  auto index = open_on(medium);
+  index.put("a", "of a run");
+  index.flush();
+  index.put("b", "1", kUnlogged);
+  Interleave script;
+  auto& flushed = script.stop("flush.committed", "job");
+  script.begin("job", [&] { index.compact(); });
+  flushed.await();
+  index.put("c", "without a record", kUnlogged);
+  index.put("d", "with a record");
+  flushed.release();
+  script.join("job");
+  auto recovered = open_on(medium->after_kill());
+  CHECK(value_of(recovered, "b") == "1");
+  CHECK(value_of(recovered, "d") == "with a record");
+}
+
 TEST_CASE("neighbours that are merged keep what is written and flushed meanwhile",
           "[concurrent][jobs]") {
   const auto medium = std::make_shared<SimulatedFileSystem>();
@@ -157,6 +176,27 @@ TEST_CASE("a write that was routed before a split goes to the segment that owns 
   CHECK(value_of(recovered, "12399") == "late");
 }
 
+TEST_CASE("a batch that was routed before a split goes to the segments that own its keys now",
+          "[concurrent][jobs]") {
+  const auto medium = std::make_shared<SimulatedFileSystem>();
+  auto index = open_on(medium);
+  for (int i = 0; i < 2'400; ++i) index.put(std::to_string(10'000 + i), std::string(60, 'v'));
+  REQUIRE(index.statistics().segments.size() == 1);
+  WriteBatch batch;
+  batch.put("10000", "late");
+  batch.put("12399", "late");
+  Interleave script;
+  auto& routed = script.stop("batch.routed", "writer");
+  script.begin("writer", [&] { index.write(batch); });
+  routed.await();
+  index.compact();
+  REQUIRE(index.statistics().segments.size() >= 2);
+  routed.release();
+  script.join("writer");
+  CHECK(value_of(index, "10000") == "late");
+  CHECK(value_of(index, "12399") == "late");
+}
+
 TEST_CASE("a write returns when all earlier ones can be seen", "[concurrent][publish]") {
   const auto medium = std::make_shared<SimulatedFileSystem>();
   auto index = open_on(medium);
@@ -207,6 +247,22 @@ TEST_CASE("what a read has pinned stays while views are published, and is told o
   CHECK(after.oldest_reader_thread_id == 0);
   CHECK(after.aged_reader_count == 0);
   CHECK(after.memory.held_by_readers_size == 0);
+}
+
+TEST_CASE("close() waits for a read that has begun", "[concurrent][close]") {
+  auto index = SegmentIndexAccess::open(directory::make_memory_directory(), options_by_hand());
+  index.put("a", "1");
+  Interleave script;
+  auto& found = script.stop("read.view_found", "reader");
+  std::string seen;
+  script.begin("reader", [&] { seen = value_of(index, "a"); });
+  found.await();
+  script.begin("closer", [&] { index.close(); });
+  CHECK_FALSE(script.ends_within("closer", std::chrono::milliseconds(20)));
+  found.release();
+  script.join("reader");
+  script.join("closer");
+  CHECK(seen == "1");
 }
 
 }  // namespace

@@ -269,6 +269,23 @@ TEST_CASE("after a killed owner the next one learns that a recovery is due", "[d
   CHECK_FALSE(own(temporary.path())->recovered_stale());
 }
 
+TEST_CASE("an owner that is killed before it notes a phase leaves the record open",
+          "[directory][lock]") {
+  const TemporaryDirectory temporary;
+  own(temporary.path())->release();
+  REQUIRE_FALSE(posix_lock_status(temporary.path()).left_open);
+  ChildProcess child([&](const ChildProcess::Link& link) {
+    const auto owner = own(temporary.path());
+    link.tell_parent();
+    link.await_parent();
+    return 0;
+  });
+  REQUIRE(child.await_child());
+  child.kill();
+  CHECK(posix_lock_status(temporary.path()).left_open);
+  CHECK(own(temporary.path())->recovered_stale());
+}
+
 TEST_CASE("a forked child's copy is inert and leaves the parent's lock alone",
           "[directory][lock][fork]") {
   const TemporaryDirectory temporary;

@@ -98,6 +98,10 @@ int fstatfs(int file, struct statfs* to) noexcept {
   if (refused) to->f_type = 0x6969;
   return result;
 }
+int fdatasync(int file) {
+  if (refuses(SystemCall::Fdatasync)) return -1;
+  return static_cast<int>(pass_on(SYS_fdatasync, file));
+}
 int fsync(int file) {
   if (refuses(SystemCall::Fsync)) return -1;
   return static_cast<int>(pass_on(SYS_fsync, file));

@@ -5,10 +5,11 @@
 
 namespace varve::test {
 
-// The calls that locking makes of the C library. An executable that links system_calls.cpp has
-// them go through there, where a test lets some of them fail.
+// The calls that locking and syncing make of the C library. An executable that links
+// system_calls.cpp has them go through there, where a test lets some of them fail.
 enum class SystemCall {
   Fcntl,  // Of open-file-description locks only: F_OFD_SETLK and F_OFD_GETLK.
+  Fdatasync,
   Flock,
   Fstat,
   Fstatat,

@@ -114,6 +114,14 @@ TEMPLATE_LIST_TEST_CASE("what was put is got, what was erased is absent", "[lib]
                                                             ""};
   CHECK(index.multi_get(keys) == expected);
   CHECK(index.multi_get({}).empty());
+  // More than are looked up side by side.
+  std::vector<std::string_view> many_keys;
+  std::vector<std::optional<std::string>> many_expected;
+  for (std::size_t i = 0; i < 19; ++i) {
+    many_keys.push_back(keys[i * i % keys.size()]);
+    many_expected.push_back(expected[i * i % keys.size()]);
+  }
+  CHECK(index.multi_get(many_keys) == many_expected);
 }
 
 TEMPLATE_LIST_TEST_CASE("multi_get replaces what its caller's values held", "[lib][conformance]",

@@ -129,6 +129,24 @@ TEST_CASE("a fail-fast scan does not mind writes to other segments", "[lib][scan
   CHECK(difference(found, expected.scan()) == "");
 }
 
+TEST_CASE("a scan of a snapshot that was let go still sees its moment", "[lib][scan]") {
+  SegmentIndex index = SegmentIndex::open_in_memory(
+      options_of(GENERATE(Access::Bare, Access::Synchronized, Access::Concurrent)));
+  const Model then = fill(index);
+  ScanOptions options;
+  std::optional<Snapshot> snapshot = index.snapshot();
+  options.snapshot = &*snapshot;
+  options.reverse = GENERATE(false, true);
+  Cursor cursor = index.scan(options);
+  snapshot.reset();
+  for (int i = 0; i < 1000; i += 10) index.put(key_of(i), "new");
+  index.compact();
+  Entries found;
+  while (cursor.next()) found.emplace_back(cursor.key(), cursor.value());
+  options.snapshot = nullptr;
+  CHECK(difference(found, then.scan(options)) == "");
+}
+
 TEST_CASE("a scan of a snapshot cannot have another isolation", "[lib][scan]") {
   SegmentIndex index = SegmentIndex::open_in_memory(tiny_options());
   const Snapshot snapshot = index.snapshot();

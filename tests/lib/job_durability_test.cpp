@@ -110,6 +110,21 @@ TEST_CASE("a flush takes the unlogged writes of all segments", "[lib][jobs][dura
   for (const std::string& key : subject.fences) CHECK(recovered.get(key) == "unlogged");
 }
 
+TEST_CASE("unlogged writes whose flush found no space are flushed by the next sync()",
+          "[lib][jobs][durability]") {
+  Subject subject(any_access());
+  for (const std::string& key : subject.fences) subject.index.put(key, "unlogged", kUnlogged);
+  subject.disk->add_fault({.operation = directory::Operation::Create,
+                           .name_part = "delta",
+                           .sticky = true,
+                           .error_number = ENOSPC});
+  CHECK(error_of([&] { subject.index.flush(); }) == ErrorCode::NoSpace);
+  subject.disk->clear_faults();
+  subject.index.sync();
+  const SegmentIndex recovered = subject.after_kill();
+  for (const std::string& key : subject.fences) CHECK(recovered.get(key) == "unlogged");
+}
+
 TEST_CASE("a log is kept until the manifest that does without it is there",
           "[lib][jobs][durability]") {
   Subject subject(any_access(), 64 << 10);
@@ -134,6 +149,21 @@ TEST_CASE("a log is kept until the manifest that does without it is there",
   subject.disk->clear_faults();
   index.flush();
   for (const std::string& key : subject.fences) CHECK(index.contains(key + "99"));
+}
+
+TEST_CASE("a log is kept for its last record alone", "[lib][jobs][durability]") {
+  Subject subject(any_access(), 64 << 10);
+  SegmentIndex& index = subject.index;
+  index.flush();
+  index.put(subject.fences[0], "last of its file");
+  index.put(subject.fences[1], std::string(80 << 10, 'l'));  // Goes into a file of its own.
+  const std::uint64_t flush_count = index.statistics().flush_count;
+  for (int i = 0; index.statistics().flush_count == flush_count; ++i) {
+    index.put(subject.fences[1] + std::to_string(i), std::string(2'000, 'l'));
+    static_cast<void>(index.maintain());
+  }
+  REQUIRE(index.statistics().segments[0].memory_entry_count == 1);  // Not flushed itself.
+  CHECK(subject.after_kill().get(subject.fences[0]) == "last of its file");
 }
 
 TEST_CASE("who lost the directory does not replace its manifest", "[lib][jobs][lock]") {

@@ -265,6 +265,24 @@ TEST_CASE("without a reserve, an index on a full medium is not opened and nothin
   CHECK(difference(scan_all(open()), on.model.scan()) == "");
 }
 
+TEST_CASE("jobs leave the last part of what is kept back to the log", "[lib][space]") {
+  using Use = internal::Space::Use;
+  const auto disk = std::make_shared<SimulatedFileSystem>();
+  const auto directory = directory::make_posix_directory(disk);
+  internal::Space space(*directory, kMiB);
+  const auto size = [&] { return disk->peek(internal::kReserveName).value_or("").size(); };
+  space.take(16 * kMiB);
+  REQUIRE(size() == kMiB);
+  CHECK(space.give_up(Use::Job));
+  CHECK(size() == kMiB / 4);
+  CHECK(space.lacks(Use::Reserve));
+  CHECK_FALSE(space.give_up(Use::Job));
+  CHECK(size() == kMiB / 4);
+  CHECK(space.give_up(Use::Log));
+  CHECK_FALSE(disk->peek(internal::kReserveName).has_value());
+  CHECK_FALSE(space.give_up(Use::Log));
+}
+
 TEST_CASE("the reserve grows with the runs, and one of no use is removed", "[lib][space]") {
   CHECK(Space::reserve_size_for(511 * kKiB, kMiB) == 0);
   CHECK(Space::reserve_size_for(512 * kKiB, kMiB) == 64 * kKiB);
