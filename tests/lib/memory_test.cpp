@@ -289,6 +289,10 @@ TEST_CASE("an estimate of an index that was not closed covers its replay", "[lib
   CHECK(real.active_deltas_size > 2 * kMiB);
   CHECK(estimate.at_open.active_deltas_size >= real.active_deltas_size);
   CHECK(estimate.at_open.active_deltas_size <= 8 * kMiB);
+  // That open has sealed the log: now it is known how much is in it.
+  const MemoryEstimate sealed = estimate_memory(copy, options);
+  CHECK(sealed.at_open.active_deltas_size >= real.active_deltas_size);
+  check_near(sealed.at_open.active_deltas_size, real.active_deltas_size, 0.5);
 }
 
 TEST_CASE("an estimate of planned data is what comes of it", "[lib][memory]") {
