@@ -199,10 +199,13 @@ class Decoder {
                  std::to_string(found) + " found");
   }
   void check_limits() const {
+    check_limit(32, "a writer epoch", manifest_.writer_epoch, kManifestNumberMax);
+    check_limit(40, "an edit", manifest_.edit, kManifestNumberMax);
     check_limit(48, "a next segment id", manifest_.next_segment_id, kManifestSegmentIdMax);
     check_limit(56, "a next delta number", manifest_.next_delta_number, kManifestNumberMax);
     check_limit(64, "a next log number", manifest_.next_log_number, kManifestNumberMax);
     check_limit(72, "a last sequence", manifest_.last_sequence, kManifestNumberMax);
+    check_limit(80, "a checkpoint", manifest_.checkpoint, kManifestNumberMax);
   }
 
   void check_count(std::uint64_t count, std::uint64_t size_min, const char* what) const {
@@ -263,7 +266,6 @@ class Decoder {
     segment.id = reader_.varint();
     segment.fence = reader_.sized();
     segment.version = reader_.varint();
-    check_limit(segment_offsets_.back(), "a version", segment.version, kManifestNumberMax);
     segment.flushed_sequence = reader_.varint();
     const std::size_t at = reader_.offset();
     const auto has_main = reader_.le<std::uint8_t>();

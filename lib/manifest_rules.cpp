@@ -53,12 +53,21 @@ std::string main_problem(const SegmentRecord& segment) {
   return {};
 }
 
+std::string number_problem(const char* what, std::uint64_t found) {
+  if (found <= kManifestNumberMax) return {};
+  return std::string(what) + " up to " + std::to_string(kManifestNumberMax) + " expected, " +
+         std::to_string(found) + " found";
+}
+
 // The problems that a segment has by itself.
 std::string segment_problem(const SegmentRecord& segment, const Manifest& manifest) {
   if (segment.id >= manifest.next_segment_id) {
     return "an id below " + std::to_string(manifest.next_segment_id) + " expected";
   }
   if (segment.fence.size() > kKeySizeMax) return "its fence is longer than a key may be";
+  std::string number = number_problem("a version", segment.version);
+  if (number.empty()) number = number_problem("a flushed sequence", segment.flushed_sequence);
+  if (!number.empty()) return number;
   if (segment.main) {
     std::string problem = run_problem(*segment.main, RunRecord::Kind::Main, manifest);
     if (!problem.empty()) return problem;
@@ -77,7 +86,7 @@ std::string segment_problem(const SegmentRecord& segment, const Manifest& manife
     if (range.sequence < previous) return "its range tombstones are not in the order of sequences";
     previous = range.sequence;
   }
-  return {};
+  return number_problem("sequences of range tombstones", previous);
 }
 
 // Problems between segments: what may exist once only.
@@ -123,6 +132,20 @@ std::string index_problem(const Manifest& manifest) {
   if (manifest.uuid.empty() || manifest.uuid.size() > kUuidSizeMax) {
     return "a uuid of 1 to " + std::to_string(kUuidSizeMax) + " bytes expected, one of " +
            std::to_string(manifest.uuid.size()) + " found";
+  }
+  const std::pair<const char*, std::uint64_t> numbers[] = {
+      {"a writer epoch", manifest.writer_epoch},
+      {"an edit", manifest.edit},
+      {"a next delta number", manifest.next_delta_number},
+      {"a next log number", manifest.next_log_number},
+      {"a last sequence", manifest.last_sequence},
+      {"a checkpoint", manifest.checkpoint}};
+  for (const auto& [what, found] : numbers) {
+    if (std::string problem = number_problem(what, found); !problem.empty()) return problem;
+  }
+  if (manifest.next_segment_id > kManifestSegmentIdMax) {
+    return "a next segment id up to " + std::to_string(kManifestSegmentIdMax) + " expected, " +
+           std::to_string(manifest.next_segment_id) + " found";
   }
   if (manifest.segments.empty()) return "at least one segment expected, none found";
   if (!manifest.segments.front().fence.empty()) return "no fence before the first segment expected";

@@ -180,10 +180,12 @@ LogScan read_log(const Core& core, const LogRecordEntry& entry, std::string_view
 }
 
 // Throws what replaying the logs would throw of them, before anything on disk is changed: whoever
-// puts a lost file back must find the others as they were.
-void check_logs(const Core& core) {
+// puts a lost file back must find the others as they were. Returns what each of them holds.
+std::vector<LogScan> check_logs(const Core& core) {
   const auto manifest = core.manifest();
   const auto& logs = manifest->logs;
+  std::vector<LogScan> scans;
+  scans.reserve(logs.size());
   Sequence last = 0;
   for (std::size_t i = 0; i < logs.size(); ++i) {
     if (logs[i].sealed_end == 0 && i + 1 != logs.size()) {
@@ -206,7 +208,9 @@ void check_logs(const Core& core) {
                   path);
     }
     last = std::max(last, scan.last_operation_sequence);
+    scans.push_back(scan);
   }
+  return scans;
 }
 
 // Options::untrusted: all that check({.deep = true}) looks at, before any of it is used.
@@ -236,28 +240,42 @@ void flush_replayed(Core& core) {
   }
 }
 
-// Replays one live log and returns what the write log must know of it.
-RecoveredLog replay_log(Core& core, const LogRecordEntry& entry) {
+// Replays one live log, of which check_logs() has told what it holds, and returns what the write
+// log must know of it.
+//
+// A process that died has left records that power loss may still take. They are made durable before
+// they are replayed: when memory runs full on the way, some segments are flushed, and what these
+// have must not outlast what came before it in others (docs/adr/0007).
+RecoveredLog replay_log(Core& core, const LogRecordEntry& entry, const LogScan& scan) {
   const auto file = open_log(core, entry);
   std::string buffer;
   const std::string_view bytes = log_bytes(core, *file, buffer);
   const bool read_only = core.options.read_only;
-  const LogScan scan = read_log(core, entry, bytes, [&](const LogRecordView& record) {
+  RecoveredLog recovered{entry, scan.last_operation_sequence};
+  const auto seal = [&] {
+    if (read_only || entry.sealed_end != 0) return;
+    recovered = seal_recovered_log(*core.directory, bytes, scan, entry.synced_end);
+  };
+  const bool late = VARVE_MUTANT("recovery.log_sealed_late");
+  if (!late) seal();
+  static_cast<void>(read_log(core, entry, bytes, [&](const LogRecordView& record) {
     replay_record(core, record);
     if (!read_only) flush_replayed(core);
-  });
-  if (read_only || entry.sealed_end != 0) return {entry, scan.last_operation_sequence};
-  return seal_recovered_log(*core.directory, bytes, scan, entry.synced_end);
+  }));
+  if (late) seal();
+  return recovered;
 }
 
-std::vector<RecoveredLog> replay_logs(Core& core) {
+std::vector<RecoveredLog> replay_logs(Core& core, const std::vector<LogScan>& scans) {
   std::vector<RecoveredLog> recovered;
   const std::vector<LogRecordEntry> logs = core.manifest()->logs;
   // While replaying, "the last sequence" is that of the record replayed last: a flush in between
   // must not claim to have what is still to come.
   core.set_recovered_sequence(core.manifest()->checkpoint);
   recovered.reserve(logs.size());
-  for (const LogRecordEntry& log : logs) recovered.push_back(replay_log(core, log));
+  for (std::size_t i = 0; i < logs.size(); ++i) {
+    recovered.push_back(replay_log(core, logs[i], scans[i]));
+  }
   core.set_recovered_sequence(std::max(core.last_sequence(), core.manifest()->last_sequence));
   return recovered;
 }
@@ -371,11 +389,11 @@ std::unique_ptr<Core> recover(const std::shared_ptr<directory::Directory>& direc
   }
   open_segments(*core);
   core->share_memory();
-  check_logs(*core);
+  const std::vector<LogScan> scans = check_logs(*core);
   if (options.untrusted && !created) verify_all(*core);
   try {
     if (!options.read_only) remove_strays(*core);
-    const std::vector<RecoveredLog> recovered = replay_logs(*core);
+    const std::vector<RecoveredLog> recovered = replay_logs(*core, scans);
     if (!options.read_only) {
       begin_writing(*core, recovered);
       core->ownership->set_phase(true, core->manifest()->writer_epoch);

@@ -68,6 +68,16 @@ const std::vector<Scenario> kRecoveries = {
      .steps = {{Overwrite, 4}},
      .before = Before{{{Load, 30, 3000}, {Flush}, {Load, 6}, {Overwrite, 40, 3000}, {Erase, 4}}},
      .expectations = {{Replayed, 50}, {MainRuns}}},
+    {.name = "recovery that flushes some segments while it replays what could still be lost",
+     .options =
+         [](Options& options) {
+           options.memory_budget = 4 << 20;
+           options.tuning.log_file_size = 1 << 20;
+         },
+     .other_options = [](Options& options) { options.memory_budget = 256 << 10; },
+     .steps = {{Overwrite, 4}},
+     .before = Before{{{Load, 80, 3000}, {Compact}, {Overwrite, 70, 3000}}},
+     .expectations = {{Replayed, 70}, {Splits, 0}}},
     {.name = "recovery of segments that flushed at different times",
      .options = piling_up,
      .steps = {{Batch, 3}, {Flush}, {Batch, 3}},

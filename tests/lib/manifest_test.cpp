@@ -116,18 +116,18 @@ TEST_CASE("a manifest is read back with every field", "[lib][manifest]") {
 
 TEST_CASE("fields of a manifest may have their largest values", "[lib][manifest]") {
   Manifest manifest = example();
-  manifest.writer_epoch = manifest.edit = UINT64_MAX;
+  manifest.writer_epoch = manifest.edit = kManifestNumberMax;
   manifest.next_segment_id = kManifestSegmentIdMax;
   manifest.next_delta_number = manifest.next_log_number = kManifestNumberMax;
   manifest.last_sequence = kManifestNumberMax;
-  manifest.checkpoint = UINT64_MAX;
+  manifest.checkpoint = kManifestNumberMax;
   manifest.key_codec.clear();
   manifest.options_text.assign(100'000, '\0');
   manifest.logs = {{kManifestNumberMax - 1, UINT64_MAX, UINT64_MAX}};
   SegmentRecord& segment = manifest.segments[1];
   segment.id = kManifestSegmentIdMax - 1;
   segment.version = kManifestNumberMax;
-  segment.flushed_sequence = UINT64_MAX;
+  segment.flushed_sequence = kManifestNumberMax;
   segment.fence.assign(kKeySizeMax, '\xff');
   RunRecord run = slice(kManifestNumberMax - 1, UINT64_MAX - 1, 1);
   run.entry_count = run.tombstone_count = run.raw_size = UINT64_MAX;
@@ -141,7 +141,7 @@ TEST_CASE("fields of a manifest may have their largest values", "[lib][manifest]
   run.offset = 0;
   segment.main = run;
   segment.range_tombstones = {
-      {.from = "", .to = std::string(kKeySizeMax, 'z'), .sequence = UINT64_MAX}};
+      {.from = "", .to = std::string(kKeySizeMax, 'z'), .sequence = kManifestNumberMax}};
   CHECK(decode_manifest(encode_manifest(manifest), "MANIFEST") == manifest);
 }
 
@@ -337,12 +337,22 @@ TEST_CASE("numbers that leave no room to count on are refused", "[lib][manifest]
       {"log number", [](Manifest& m) { m.next_log_number = kManifestNumberMax + 1; }},
       {"last sequence", [](Manifest& m) { m.last_sequence = kManifestNumberMax + 1; }},
       {"version", [](Manifest& m) { m.segments[1].version = kManifestNumberMax + 1; }},
+      {"epoch", [](Manifest& m) { m.writer_epoch = kManifestNumberMax + 1; }},
+      {"edit", [](Manifest& m) { m.edit = kManifestNumberMax + 1; }},
+      {"checkpoint", [](Manifest& m) { m.checkpoint = kManifestNumberMax + 1; }},
+      {"flushed", [](Manifest& m) { m.segments[1].flushed_sequence = kManifestNumberMax + 1; }},
+      {"range erase",
+       [](Manifest& m) {
+         m.segments[1].range_tombstones = {
+             {.from = "", .to = "z", .sequence = kManifestNumberMax + 1}};
+       }},
   };
   for (const auto& [name, change] : changes) {
     INFO(name);
     Manifest manifest = example();
     change(manifest);
     CHECK(refusal(encode_manifest_unchecked(manifest)) == ErrorCode::Corruption);
+    CHECK(find_manifest_problem(manifest));  // Such a one is not written, either.
   }
 }
 
