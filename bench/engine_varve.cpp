@@ -2,8 +2,8 @@
 // Configuration: the defaults (128 MiB of deltas, 12 filter bits a key, mapped reads), with the
 // access mode that --access or the engine's name says. Where maintenance runs inside the writes,
 // most background work is foreground; settle() does what is still due. As with the peers, the
-// newest writes may stay in memory (and in the log) when a load has ended. With a memory limit the
-// deltas have a quarter of it, as the peers' write buffers, all that is Varve's stays within it, and
+// newest writes may stay in memory (and in the log) when a load has ended. With a memory limit all
+// that is Varve's stays within it, deltas within a quarter of it, as the peers' write buffers, and
 // the files are the operating system's to cache. Scans use one cursor until the next write, as the
 // peers' iterators.
 #include <algorithm>
