@@ -36,6 +36,14 @@ std::uint64_t ns(double seconds) {
   throw std::system_error(errno, std::generic_category(), what);
 }
 
+// False: the other end is closed.
+bool read_byte(int from, char& byte) {
+  ssize_t got = 0;
+  while ((got = ::read(from, &byte, 1)) < 0 && errno == EINTR) {
+  }
+  return got == 1;
+}
+
 }  // namespace
 
 Measurement Session::open_clean() {
@@ -62,27 +70,11 @@ Measurement Session::open_clean() {
 // it does in the background. Not one entry may be missing afterwards.
 Measurement Session::open_killed() {
   start_empty();
-  engine_->close();  // No thread of the engine may be left when we fork.
+  engine_->close();
   open_ = false;
-  int ends[2];
-  if (::pipe(ends) != 0) fail("pipe");
-  const pid_t child = ::fork();
-  if (child < 0) fail("fork");
-  if (child == 0) {
-    ::close(ends[0]);
-    load_and_wait_for_death(ends[1]);
-  }
-  ::close(ends[1]);
-  char ready = 0;
-  ssize_t got = 0;
-  while ((got = ::read(ends[0], &ready, 1)) < 0 && errno == EINTR) {
-  }
-  ::close(ends[0]);
-  ::kill(child, SIGKILL);
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  if (got != 1) throw std::runtime_error(engine_name_ + ": the load before the kill failed");
+  const bool loaded = loader_->load_and_die();
+  loader_.reset();
+  if (!loaded) throw std::runtime_error(engine_name_ + ": the load before the kill failed");
 
   Measurement result = measure(1, 0, [&] {
     engine_->open();
@@ -98,8 +90,53 @@ Measurement Session::open_killed() {
   return result;
 }
 
+void Session::start_loader() {
+  loader_ = std::make_unique<Loader>([this](int ready) { load_and_wait_for_death(ready); });
+}
+
+Session::Loader::Loader(const std::function<void(int ready)>& load) {
+  int go[2], ready[2];
+  if (::pipe(go) != 0) fail("pipe");
+  if (::pipe(ready) != 0) fail("pipe");
+  process_ = ::fork();
+  if (process_ < 0) fail("fork");
+  if (process_ == 0) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // It must not wait for a session that has died.
+    ::close(go[1]);
+    ::close(ready[0]);
+    char told = 0;
+    if (read_byte(go[0], told)) load(ready[1]);
+    ::_exit(EXIT_FAILURE);
+  }
+  ::close(go[0]);
+  ::close(ready[1]);
+  go_ = go[1];
+  ready_ = ready[0];
+}
+
+Session::Loader::~Loader() {
+  if (process_ > 0) await_end();
+  ::close(go_);
+  ::close(ready_);
+}
+
+bool Session::Loader::load_and_die() {
+  std::signal(SIGPIPE, SIG_IGN);  // One that has died already is told of below.
+  char byte = 'g';
+  const bool loaded = ::write(go_, &byte, 1) == 1 && read_byte(ready_, byte);
+  await_end();
+  return loaded;
+}
+
+void Session::Loader::await_end() noexcept {
+  ::kill(process_, SIGKILL);
+  int status = 0;
+  while (::waitpid(process_, &status, 0) < 0 && errno == EINTR) {
+  }
+  process_ = 0;
+}
+
 [[noreturn]] void Session::load_and_wait_for_death(int ready) {
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // It must not wait for a session that has died.
   try {
     engine_->open();
     for (const std::uint32_t number : order_) {

@@ -66,6 +66,7 @@ void Session::run(const Report& report) {
     return;
   }
   const auto& names = plan_.workloads;
+  if (std::find(names.begin(), names.end(), "open_killed") != names.end()) start_loader();
   for (const Workload& workload : workload_list()) {
     if (std::find(names.begin(), names.end(), workload.name) == names.end()) continue;
     if (const auto measurement = workload.run(*this)) {

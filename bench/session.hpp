@@ -124,6 +124,7 @@ class Session {
   [[nodiscard]] std::uint64_t count_entries();
   [[nodiscard]] const std::string& greatest_key();
   void verify_changes();
+  void start_loader();
   [[noreturn]] void load_and_wait_for_death(int ready);
   // Number `rank` of an order that visits every entry once and is not that of the load.
   [[nodiscard]] std::uint64_t changed_at(std::uint64_t rank) const;
@@ -141,6 +142,24 @@ class Session {
   void verify_ycsb();
   [[nodiscard]] std::uint64_t entry_size() const { return keys_.size() + values_.size(); }
 
+  // The process that open_killed() kills. It is forked before an engine is opened: some keep
+  // threads for as long as their process lives, and a process that is forked later has none of them
+  // and does not know it.
+  class Loader {
+   public:
+    // In the child: load(ready) when it is told to. Errors: std::system_error.
+    explicit Loader(const std::function<void(int ready)>& load);
+    Loader(const Loader&) = delete;
+    Loader& operator=(const Loader&) = delete;
+    ~Loader();
+    bool load_and_die();  // Until it has written a byte to `ready`. False: it ended before.
+
+   private:
+    void await_end() noexcept;
+
+    int process_ = 0, go_ = -1, ready_ = -1;
+  };
+
   const Settings settings_;
   const Plan plan_;
   std::filesystem::path directory_;
@@ -154,6 +173,7 @@ class Session {
   std::uint64_t anonymous_base_ = 0;
   std::string engine_name_;
   std::unique_ptr<Engine> engine_;
+  std::unique_ptr<Loader> loader_;  // Until open_killed().
   bool open_ = false, loaded_ = false, warm_ = false;
   std::uint8_t version_ = 0;        // Of every value.
   std::uint64_t number_count_ = 0;  // Keys that were ever put: the numbers below it.
