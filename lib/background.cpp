@@ -3,6 +3,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <exception>
+#include <new>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -44,6 +47,29 @@ std::string message_of(const std::exception_ptr& failure) {
     return "unknown";
   }
 }
+
+// Throws the failure as an exception of its own.
+class CopiedFailure {
+ public:
+  explicit CopiedFailure(const std::exception_ptr& failure) {
+    if (failure == nullptr) return;
+    try {
+      std::rethrow_exception(failure);
+    } catch (const Error& error) {
+      error_.emplace(error);
+    } catch (const std::exception&) {
+      lacks_memory_ = true;  // A job throws nothing else.
+    }
+  }
+  void rethrow_if_any() const {
+    if (error_) throw Error(*error_);
+    if (lacks_memory_) throw std::bad_alloc();
+  }
+
+ private:
+  std::optional<Error> error_;
+  bool lacks_memory_ = false;
+};
 
 }  // namespace
 
@@ -249,10 +275,11 @@ bool Background::do_one_job() {
     if (failure == nullptr) failure = std::current_exception();
   }
   VARVE_HOOK("job.ending");
-  job_ended(worked, failure, failed_before);
+  const bool failed = failure != nullptr;
+  job_ended(worked, std::move(failure), failed_before);
   VARVE_HOOK("job.ended");
   made_room();
-  return worked && failure == nullptr;
+  return worked && !failed;
 }
 
 // Leaves the processor to others for as long as the thread's share asks for after the work since
@@ -282,7 +309,7 @@ std::uint64_t Background::job_begins() noexcept {
 
 // That nothing is due says that there is nothing to be tried again, unless a job failed during that
 // look: it had its segments, and nobody would come back to them.
-void Background::job_ended(bool worked, const std::exception_ptr& failure,
+void Background::job_ended(bool worked, std::exception_ptr failure,
                            std::uint64_t failed_before) noexcept {
   {
     const std::lock_guard lock(mutex_);
@@ -291,7 +318,7 @@ void Background::job_ended(bool worked, const std::exception_ptr& failure,
     if (failure != nullptr) {
       pause_ = job_failure_ == nullptr ? Clock::duration(hooks::retry_pause.load())
                                        : std::min<Clock::duration>(2 * pause_, kRetryAfterMax);
-      job_failure_ = failure;
+      job_failure_ = std::move(failure);
       ++figures_.failed_job_count;
     } else if (worked || (jobs_running_ == 0 && failed_before == figures_.failed_job_count)) {
       job_failure_ = nullptr;
@@ -406,10 +433,10 @@ void Background::wait_for_room(const Deadline& deadline, bool erases) {
   figures_.stalled_nanoseconds_max = std::max(figures_.stalled_nanoseconds_max, waited);
   if (stopping_) throw Error(ErrorCode::Closed, "the index is closed", core_.directory->path());
   if (room) return;
-  const std::exception_ptr failure = job_failure_;
+  const CopiedFailure failure(job_failure_);
   lock.unlock();
   core_.failure.rethrow_if_failed();
-  if (failure != nullptr) std::rethrow_exception(failure);
+  failure.rethrow_if_any();
   refuse(nanoseconds(static_cast<std::int64_t>(
       1e9 * static_cast<double>(memory_size() - std::min(memory_size(), flush_from())) /
       drain_rate_.load(std::memory_order_relaxed))));
@@ -423,11 +450,9 @@ void Background::refuse(nanoseconds retry_after) const {
 
 // The message is made here: where a job fails there may be no memory for one.
 Background::Figures Background::figures() const {
-  std::unique_lock lock(mutex_);
+  const std::lock_guard lock(mutex_);
   Figures figures = figures_;
-  const std::exception_ptr failure = job_failure_;
-  lock.unlock();
-  if (failure != nullptr) figures.last_failure = message_of(failure);
+  if (job_failure_ != nullptr) figures.last_failure = message_of(job_failure_);
   return figures;
 }
 

@@ -115,8 +115,7 @@ class Background {
   void rest(Clock::time_point& worked_since);
   void made_room() noexcept;
   [[nodiscard]] std::uint64_t job_begins() noexcept;
-  void job_ended(bool worked, const std::exception_ptr& failure,
-                 std::uint64_t failed_before) noexcept;
+  void job_ended(bool worked, std::exception_ptr failure, std::uint64_t failed_before) noexcept;
   void measure_drain(Clock::time_point now) noexcept;
 
   Core& core_;
@@ -129,9 +128,10 @@ class Background {
   bool log_sync_wanted_ = false;        // Guarded by mutex_.
   bool relief_wanted_ = false;          // Guarded by mutex_.
   Clock::time_point next_write_;        // Guarded by mutex_. Reserved by paced writes up to here.
-  std::exception_ptr job_failure_;      // Guarded by mutex_.
-  Figures figures_;                     // Guarded by mutex_.
-  Clock::duration pause_{};             // Guarded by mutex_. Before the failed job is tried again.
+  // Guarded by mutex_, and so is the exception itself: what others are told of it is copied there.
+  std::exception_ptr job_failure_;
+  Figures figures_;          // Guarded by mutex_.
+  Clock::duration pause_{};  // Guarded by mutex_. Before the failed job is tried again.
   std::atomic<bool> asked_ = false, log_asked_ = false, relief_asked_ = false, job_failed_ = false;
   // What read_sampled() saw, and since when it has been so.
   std::atomic<std::size_t> quiet_size_ = 0;

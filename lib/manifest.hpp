@@ -77,10 +77,10 @@ struct ManifestProblem {
   std::size_t segment = kNoSegment;
 };
 // The rules, beyond the encoding: numbers within the limits above, at least one segment, the first
-// fence empty and fences strictly ascending, ids unique, logs strictly ascending, every number below
-// its "next" one, a main run of the segment's id and at most of its version, no two slices of a
-// delta file overlapping, sequences of runs at most last_sequence, range tombstones in the order of
-// their sequences. Finds the first one that is broken.
+// fence empty and fences strictly ascending, ids unique, logs strictly ascending, every number
+// below its "next" one, a main run of the segment's id and at most of its version, no two slices of
+// a delta file overlapping, sequences of runs at most last_sequence, range tombstones in the order
+// of their sequences. Finds the first one that is broken.
 [[nodiscard]] std::optional<ManifestProblem> find_manifest_problem(const Manifest& manifest);
 
 // Requires: no problem as above; a manifest that decode_manifest() would refuse is a bug of the

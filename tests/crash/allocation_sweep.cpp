@@ -92,12 +92,11 @@ class AllocationSweep {
     if (!problem.empty()) report_.problem = present_point + ": " + problem;
   }
 
-  // Threads allocate when they come to it; without them, what few reads are sampled, and allocate
-  // for that, is chance.
+  // Threads allocate when they come to it. Without them, which calls are sampled, and allocate for
+  // that, is chance: the last ones need not come.
   [[nodiscard]] bool must_come(std::uint64_t nth) const {
     constexpr std::uint64_t kSampledMax = 16;
-    if (mode_ == AllocationMode::Concurrent) return false;
-    return mode_ != AllocationMode::ConcurrentByHand || nth + kSampledMax < report_.allocations;
+    return mode_ != AllocationMode::Concurrent && nth + kSampledMax < report_.allocations;
   }
 
   const Script& script_;
