@@ -6,6 +6,7 @@
 #include <exception>
 #include <new>
 #include <optional>
+#include <string>
 #include <system_error>
 #include <utility>
 
@@ -57,8 +58,10 @@ class CopiedFailure {
       std::rethrow_exception(failure);
     } catch (const Error& error) {
       error_.emplace(error);
-    } catch (const std::exception&) {
-      lacks_memory_ = true;  // A job throws nothing else.
+    } catch (const std::bad_alloc&) {
+      lacks_memory_ = true;  // There may be none for an Error, either.
+    } catch (const std::exception& error) {
+      error_.emplace(ErrorCode::Io, std::string("a maintenance job failed: ") + error.what());
     }
   }
   void rethrow_if_any() const {

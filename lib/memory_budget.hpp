@@ -21,15 +21,19 @@ class MemoryBudget {
   static constexpr double kRelievedFrom = 0.95;
 
   explicit MemoryBudget(const Options& options) noexcept
-      : limit_(options.memory_limit), most_(options.memory_budget) {
+      : limit_(options.memory_limit),
+        most_(options.memory_budget),
+        has_threads_(options.access == Access::Concurrent) {
     share(0);
   }
   // The others have `size` bytes, or may have them soon.
   void share(std::size_t size) noexcept {
     std::size_t deltas = most_;
     if (limit_ != 0) {
-      // The last fifth is for what the deltas' pool keeps for reuse (ChunkPool).
-      const std::size_t left = (limit_ - std::min(limit_, size)) / 5 * 4;
+      // The last fifth is for what the deltas' pool keeps for reuse (ChunkPool). Where jobs have
+      // threads of their own, which may come to a processor late, there are more holes in it and
+      // more deltas that are flushed and still held: up to half of what is written to was seen.
+      const std::size_t left = (limit_ - std::min(limit_, size)) / 5 * (has_threads_ ? 3 : 4);
       deltas = std::max(kDeltasMin, std::min(most_, left));
     }
     deltas_.store(deltas, std::memory_order_relaxed);
@@ -56,6 +60,7 @@ class MemoryBudget {
 
  private:
   const std::size_t limit_, most_;
+  const bool has_threads_;
   std::atomic<std::size_t> deltas_ = 0, paced_from_ = 0, flush_from_ = 0;
 };
 

@@ -73,7 +73,7 @@ MemoryEstimate complete(MemoryStatistics memory, std::uint64_t jobs_size, std::u
     return estimate;
   }
   hold_deltas(estimate.at_open, std::min<std::uint64_t>(replayed, budget.deltas()), 0);
-  hold_deltas(most, budget.deltas(), budget.deltas() / 4);
+  hold_deltas(most, budget.deltas(), concurrent ? budget.deltas() / 3 * 2 : budget.deltas() / 4);
   if (options.durability == Durability::Synced) {
     most.log_buffer_size = internal::WriteLog::kStagedCapacityMax;
   }

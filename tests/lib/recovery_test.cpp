@@ -78,6 +78,22 @@ std::vector<CheckFinding> damage_in(directory::Directory& directory) {
   return findings;
 }
 
+// An open in either way is Corruption of `file`, says `what`, and leaves the files as they are.
+void check_refused(const std::shared_ptr<directory::Directory>& directory, const Files& files,
+                   const std::string& file, const std::string& what) {
+  for (const bool read_only : {true, false}) {
+    CAPTURE(read_only, what);
+    Options options = image_options();
+    options.read_only = read_only;
+    const Error error =
+        thrown_by([&] { static_cast<void>(SegmentIndexAccess::open(directory, options)); });
+    CHECK(error.code() == ErrorCode::Corruption);
+    CHECK(error.path().filename() == file);
+    CHECK(std::string(error.what()).find(what) != std::string::npos);
+    CHECK((test::files_of(*directory) == files));
+  }
+}
+
 }  // namespace
 
 TEST_CASE("a log that is still being written, but not the last one, is Corruption",
@@ -86,16 +102,7 @@ TEST_CASE("a log that is still being written, but not the last one, is Corruptio
   const LogReport whole = check_directory_log(*test::directory_of(store_image().files), {}, {});
   const Files files = with_later_log(0, whole.last_sequence + 1);
   const auto directory = test::directory_of(files);
-  for (const bool read_only : {true, false}) {
-    Options options = image_options();
-    options.read_only = read_only;
-    const Error error =
-        thrown_by([&] { static_cast<void>(SegmentIndexAccess::open(directory, options)); });
-    CHECK(error.code() == ErrorCode::Corruption);
-    CHECK(error.path().filename() == "MANIFEST");
-    CHECK(std::string(error.what()).find(log_file_name(number)) != std::string::npos);
-    CHECK((test::files_of(*directory) == files));
-  }
+  check_refused(directory, files, "MANIFEST", log_file_name(number));
   // Sealed where its records end, it may be followed.
   const SegmentIndex index = SegmentIndexAccess::open(
       test::directory_of(with_later_log(whole.size, whole.last_sequence + 1)), image_options());
@@ -113,19 +120,10 @@ TEST_CASE("a log record with a sequence that no manifest may hold is Corruption,
   const Sequence found = std::max(sequence, sequence + 1);  // Unless the last one has come to 0.
   const std::string place = "log at byte " + std::to_string(offset) + ":";
   CAPTURE(sequence);
-  for (const bool read_only : {true, false}) {
-    Options options = image_options();
-    options.read_only = read_only;
-    const Error error =
-        thrown_by([&] { static_cast<void>(SegmentIndexAccess::open(directory, options)); });
-    CHECK(error.code() == ErrorCode::Corruption);
-    CHECK(error.path().filename() == log);
-    const std::string what = error.what();
-    CHECK(what.find(log + ", " + place) != std::string::npos);
-    CHECK(what.find(std::to_string(kManifestNumberMax) + " expected, " + std::to_string(found) +
-                    " found") != std::string::npos);
-    CHECK((test::files_of(*directory) == files));
-  }
+  check_refused(directory, files, log, log + ", " + place);
+  check_refused(
+      directory, files, log,
+      std::to_string(kManifestNumberMax) + " expected, " + std::to_string(found) + " found");
   const std::vector<CheckFinding> damage = damage_in(*directory);
   REQUIRE(damage.size() == 1);
   CHECK(damage.front().file == log);
@@ -152,16 +150,7 @@ TEST_CASE("a log that begins before the one before it ends is Corruption", "[lib
   const Files files = with_later_log(whole.size, whole.last_sequence, records);
   const auto directory = test::directory_of(files);
   const std::string log = log_file_name(store_image().manifest.logs.back().number + 1);
-  for (const bool read_only : {true, false}) {
-    Options options = image_options();
-    options.read_only = read_only;
-    const Error error =
-        thrown_by([&] { static_cast<void>(SegmentIndexAccess::open(directory, options)); });
-    CHECK(error.code() == ErrorCode::Corruption);
-    CHECK(error.path().filename() == log);
-    CHECK(std::string(error.what()).find(log + ", log header at byte 24:") != std::string::npos);
-    CHECK((test::files_of(*directory) == files));
-  }
+  check_refused(directory, files, log, log + ", log header at byte 24:");
   SegmentIndex index = SegmentIndexAccess::open(
       test::directory_of(with_later_log(whole.size, whole.last_sequence + 1, records)),
       image_options());
