@@ -371,6 +371,7 @@ void Background::keep_log() {
         flush_all(core_, {.cancel = &cancel_});
       } else if (!core_.failure.failed()) {
         core_.sync_log();
+        core_.prepare_log();
       }
       core_.job_failures.clear(JobFailures::kLogKeeper);
     } catch (const std::exception& error) {

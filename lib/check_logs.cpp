@@ -72,12 +72,6 @@ void LogChecker::scan(const std::string& name, const LogRecordEntry& entry,
                                     });
     ++totals_.log_count;
     totals_.size += result.end;
-    if (result.header.first_sequence <= previous_last_) {
-      CheckFinding& finding =
-          findings_.damage(name, 24, "the log begins before the log before it ends");
-      finding.expected = "a first sequence above " + std::to_string(previous_last_);
-      finding.found = std::to_string(result.header.first_sequence);
-    }
     previous_last_ = std::max(previous_last_, totals_.last_sequence);
     if (result.tail == LogScan::Tail::Clean) return;
     std::string message = result.message;
@@ -96,6 +90,12 @@ void LogChecker::scan(const std::string& name, const LogRecordEntry& entry,
 }
 
 void LogChecker::count(const LogRecordEntry& entry, const LogRecordView& record) {
+  if (record.offset == kLogHeaderSize && record.sequence <= previous_last_) {
+    CheckFinding& finding = findings_.damage(internal::log_file_name(entry.number), record.offset,
+                                             "the log begins before the log before it ends");
+    finding.expected = "a first sequence above " + std::to_string(previous_last_);
+    finding.found = std::to_string(record.sequence);
+  }
   LogRecordInfo info;
   info.log_number = entry.number;
   info.offset = record.offset;

@@ -272,10 +272,7 @@ void Core::begin_log(std::size_t payload_size, bool small) {
     if (!log->fits(payload_size)) {
       log_listed_ = false;
       on_log([&](WriteLog& open) {
-        // The present file's number is the manifest's next one as long as no commit listed it.
-        const std::uint64_t above = open.live().empty() ? 0 : open.live().back().number + 1;
-        open.rotate(std::max(manifest()->next_log_number, above), last_sequence() + 1, payload_size,
-                    small);
+        open.rotate(next_log_number(), last_sequence() + 1, payload_size, small);
       });
     }
   }
@@ -283,6 +280,22 @@ void Core::begin_log(std::size_t payload_size, bool small) {
     replace_manifest([](Manifest&) {});  // It lists the log, and the number after it.
   const auto log_lock = lock_log();
   log_listed_ = true;
+}
+
+std::uint64_t Core::next_log_number() const {
+  // The present file's number is the manifest's next one as long as no commit listed it.
+  const std::uint64_t above = log->live().empty() ? 0 : log->live().back().number + 1;
+  return std::max(manifest()->next_log_number, above);
+}
+
+void Core::prepare_log() {
+  const auto lock = lock_catalog();
+  if (log == nullptr || !log->wants_next() || space.is_short()) return;
+  try {
+    on_log([&](WriteLog& open) { open.prepare(next_log_number(), last_sequence() + 1); });
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::NoSpace) throw;
+  }
 }
 
 void Core::ready_log(std::size_t payload_size, bool erases) {

@@ -163,6 +163,10 @@ class Core {
   // jobs alone and no erases.
   void ready_log(std::size_t payload_size, bool erases);
 
+  // Makes the log's next file if it will soon be needed. Where there is no room nothing happens:
+  // who needs it will ask again. Requires: no lock of Concurrency. Errors: Io.
+  void prepare_log();
+
   // Of the room on the medium. Requires: no lock of Concurrency but jobs.
   //
   // Does a job. One that finds no room is tried once more without the spare log files: it must look
@@ -224,6 +228,7 @@ class Core {
                                                  std::uint64_t at_least) noexcept;
   void replace_manifest(const std::function<void(Manifest&)>& edit);  // Under lock_catalog().
   void begin_log(std::size_t payload_size, bool small);
+  [[nodiscard]] std::uint64_t next_log_number() const;  // Under lock_catalog().
   bool drop_spares();
   void remove_dead(const std::function<void()>& remove);
 

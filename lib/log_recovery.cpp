@@ -65,13 +65,13 @@ LogScan read_log(const Core& core, const LogRecordEntry& entry, std::string_view
 
 }  // namespace
 
-void LogRecovery::check_order(const LiveLog& log, Sequence last) const {
-  if (log.scan.header.first_sequence > last) return;
+void LogRecovery::fail_as_overlapping(const LiveLog& log, const LogRecordView& first,
+                                      Sequence last) const {
   const std::filesystem::path path = core_.directory->path() / log_file_name(log.entry.number);
   throw Error(ErrorCode::Corruption,
-              path.string() + ", log header at byte 24: a first sequence above " +
-                  std::to_string(last) + " expected, " +
-                  std::to_string(log.scan.header.first_sequence) +
+              path.string() + ", log at byte " + std::to_string(first.offset) +
+                  ": a first sequence above " + std::to_string(last) + " expected, " +
+                  std::to_string(first.sequence) +
                   " found: it begins before the log before it ends",
               path);
 }
@@ -127,14 +127,14 @@ void LogRecovery::read() {
     std::string buffer;
     const std::string_view bytes = log_bytes(core_, *log.file, buffer);
     log.scan = read_log(core_, log.entry, bytes, [&](const LogRecordView& record) {
-      if (!stopped_ && (record.sequence <= last || is_memory_full())) {
+      if (record.sequence <= last) fail_as_overlapping(log, record, last);
+      if (!stopped_ && is_memory_full()) {
         stopped_ = true;
         stopped_in_ = i;
         stopped_at_ = record.offset;
       }
       if (!stopped_) replay(record);
     });
-    check_order(log, last);
     last = std::max(last, log.scan.last_operation_sequence);
     logs_.push_back(std::move(log));
   }

@@ -45,7 +45,8 @@ class LogRecovery {
     LogScan scan;
   };
 
-  void check_order(const LiveLog& log, Sequence last) const;
+  [[noreturn]] void fail_as_overlapping(const LiveLog& log, const LogRecordView& first,
+                                        Sequence last) const;
   [[nodiscard]] bool can_resume(const LiveLog& log) const;
   [[nodiscard]] bool is_memory_full() const noexcept;
   void replay(const LogRecordView& record);

@@ -77,7 +77,8 @@ MemoryEstimate complete(MemoryStatistics memory, std::uint64_t jobs_size, std::u
   if (options.durability == Durability::Synced) {
     most.log_buffer_size = internal::WriteLog::kStagedCapacityMax;
   }
-  most.mapped_log_size = options.tuning.log_file_size;
+  // Where threads prepare it, the next one as well.
+  most.mapped_log_size = options.tuning.log_file_size * (concurrent ? 2 : 1);
   return estimate;
 }
 

@@ -209,9 +209,9 @@ std::unique_ptr<directory::LogFile> WriteLog::make_file_named(std::uint64_t numb
     recycled = spares_.back();
     spares_.pop_back();
     return directory_.recycle_log(log_file_name(*recycled), name, capacity);
-  } catch (const directory::SyncError& error) {
+  } catch (const directory::SyncError&) {
     remove_quietly(directory_, number);
-    poison(error);
+    throw;
   } catch (const Error& error) {
     if (error.code() == ErrorCode::AlreadyExists) {  // What was there is not ours.
       if (recycled) spares_.push_back(*recycled);    // And nothing has happened to that one.
@@ -223,6 +223,50 @@ std::unique_ptr<directory::LogFile> WriteLog::make_file_named(std::uint64_t numb
     remove_quietly(directory_, number);
     throw;
   }
+}
+
+WriteLog::NewFile WriteLog::make_file_with_header(std::uint64_t number, std::size_t capacity,
+                                                  Sequence first_sequence) {
+  NewFile made;
+  made.file = make_file(number, capacity);
+  made.number = number;
+  VARVE_CHECK(made.file->capacity() >= capacity);
+  const LogHeader header{
+      .uuid = uuid_, .number = number, .first_sequence = first_sequence, .boot_id = boot_id_};
+  encode_log_header(header, made.file->data());
+  try {
+    made.file->publish(0, kLogHeaderSize);
+    // The manifest will name this log: after power loss its header must be there.
+    if (!VARVE_MUTANT("log.header_not_synced")) made.file->sync();
+  } catch (const Error& error) {
+    made.file.reset();
+    remove_quietly(directory_, number);
+    throw directory::SyncError(error);
+  }
+  return made;
+}
+
+void WriteLog::prepare(std::uint64_t number, Sequence first_sequence) {
+  rethrow_if_failed();
+  VARVE_CHECK(!prepared_ && file_ != nullptr && number > live_.back().number);
+  try {
+    prepared_ = make_file_with_header(number, file_size_, first_sequence);
+  } catch (const directory::SyncError& error) {
+    const std::lock_guard lock(sync_mutex_);
+    poison(error);
+  }
+}
+
+// Null where there is none that serves; then there is none any more.
+WriteLog::NewFile WriteLog::take_prepared(std::uint64_t number, std::size_t capacity) {
+  NewFile taken;
+  if (!prepared_) return taken;
+  std::swap(taken, *prepared_);
+  prepared_.reset();
+  if (taken.number >= number && taken.file->capacity() >= capacity) return taken;
+  taken.file.reset();
+  remove_quietly(directory_, taken.number);
+  return taken;
 }
 
 void WriteLog::rotate(std::uint64_t number, Sequence first_sequence, std::size_t payload_size,
@@ -237,31 +281,25 @@ void WriteLog::rotate(std::uint64_t number, Sequence first_sequence, std::size_t
   live_.reserve(live_.size() + 1);  // So that nothing throws once the new file is there.
   last_sequences_.reserve(live_.size() + 1);
   recyclable_.reserve(live_.size() + 1);
-  auto file = make_file(number, capacity);
-  const LogHeader header{
-      .uuid = uuid_, .number = number, .first_sequence = first_sequence, .boot_id = boot_id_};
-  VARVE_CHECK(file->capacity() >= capacity);
-  encode_log_header(header, file->data());
-  try {
-    file->publish(0, kLogHeaderSize);
-    // The manifest will name this log: after power loss its header must be there.
-    if (!VARVE_MUTANT("log.header_not_synced")) file->sync();
-  } catch (const Error& error) {
-    file.reset();
-    remove_quietly(directory_, number);
-    poison(error);
+  NewFile next = take_prepared(number, capacity);
+  if (next.file == nullptr) {
+    try {
+      next = make_file_with_header(number, capacity, first_sequence);
+    } catch (const directory::SyncError& error) {
+      poison(error);
+    }
   }
   if (file_ != nullptr) {
     live_.back().sealed_end = live_.back().synced_end = end_.load(std::memory_order_relaxed);
     // Not the last record's sequence: the operations of a batch may go on beyond it.
     last_sequences_.push_back(first_sequence - 1);
   }
-  live_.push_back({.number = number, .sealed_end = 0, .synced_end = kLogHeaderSize});
-  recyclable_.push_back(capacity == file_size_);
-  file_ = std::move(file);
+  live_.push_back({.number = next.number, .sealed_end = 0, .synced_end = kLogHeaderSize});
+  file_ = std::move(next.file);
   data_ = file_->data();
   capacity_ = file_->capacity();
-  seed_ = log_seed(uuid_, number);
+  recyclable_.push_back(capacity_ == file_size_);
+  seed_ = log_seed(uuid_, next.number);
   // A file without records counts as holding nothing above what came before it.
   last_sequence_ = first_sequence - (first_sequence != 0 ? 1 : 0);
   end_.store(kLogHeaderSize, std::memory_order_release);
@@ -426,7 +464,12 @@ void WriteLog::remove_released() {
 }
 
 bool WriteLog::remove_spares() {
-  const bool any = !spares_.empty();
+  const bool any = prepared_ || !spares_.empty();
+  if (prepared_) {
+    prepared_->file.reset();
+    directory_.remove(log_file_name(prepared_->number));
+    prepared_.reset();
+  }
   while (!spares_.empty()) {
     directory_.remove(log_file_name(spares_.back()));
     spares_.pop_back();

@@ -46,12 +46,12 @@ struct RecoveredLog {
 // Ownership: the directory must outlive it. Spare files keep their old names until they are reused
 // or discarded; no manifest names them, so an open after a crash removes them as strays.
 // Thread-safety: sync() and the figures from any thread. append() and fits() by one thread at a
-// time, the list of files (live() and what follows) by one thread at a time, rotate() by one that
-// excludes both: the caller has a lock for each. Durability: append() = the record survives the
-// process; sync() = the device. Errors: Io, NoSpace from rotation and sync. After a failed sync, of
-// whatever file, the log is poisoned: append(), rotate() and sync() throw the same Error from then
-// on. A rotation that could not make its new file for another reason changed nothing and may be
-// tried again.
+// time, the list of files (live() and what follows, and prepare()) by one thread at a time,
+// rotate() by one that excludes both: the caller has a lock for each. Durability: append() = the
+// record survives the process; sync() = the device. Errors: Io, NoSpace from rotation and sync.
+// After a failed sync, of whatever file, the log is poisoned: append(), rotate() and sync() throw
+// the same Error from then on. A rotation that could not make its new file for another reason
+// changed nothing and may be tried again.
 class WriteLog {
  public:
   static constexpr std::size_t kSpareCountMax = 2;
@@ -73,6 +73,16 @@ class WriteLog {
   // Requires: `number` above all live ones; `first_sequence` above the last one appended.
   void rotate(std::uint64_t number, Sequence first_sequence, std::size_t payload_size,
               bool small = false);
+  // Makes the file of the next rotation ahead of it, beside appends: that one then has one device
+  // flush to wait for instead of three, and no new blocks. `first_sequence`: not above that of a
+  // record which is appended from now on. Requires: `number` above all live ones.
+  // Errors: as rotate(), which does without it.
+  void prepare(std::uint64_t number, Sequence first_sequence);
+  // The current file is nearly full, and none is prepared. By the thread of prepare().
+  [[nodiscard]] bool wants_next() const noexcept {
+    return file_ != nullptr && !prepared_ &&
+           end_.load(std::memory_order_relaxed) >= capacity_ / 4 * 3;
+  }
   // True when a record with that payload fits into the current file.
   [[nodiscard]] bool fits(std::size_t payload_size) const noexcept {
     const std::size_t left = capacity_ - end_.load(std::memory_order_relaxed);
@@ -114,16 +124,19 @@ class WriteLog {
   [[nodiscard]] std::uint64_t live_size() const noexcept;
   // Bytes of the record that is staged, or was: kept for the next one. By the thread of append().
   [[nodiscard]] std::size_t buffer_size() const noexcept { return staged_.capacity(); }
-  // Bytes of the current file, which is mapped where that is possible. As live().
-  [[nodiscard]] std::size_t mapped_size() const noexcept { return capacity_; }
+  // Bytes of the current file and of a prepared one, which are mapped where that is possible. As
+  // live().
+  [[nodiscard]] std::size_t mapped_size() const noexcept {
+    return capacity_ + (prepared_ ? prepared_->file->capacity() : 0);
+  }
   // Files whose records are all <= checkpoint leave live(), but never the current one; they become
   // removable after the next manifest replacement.
   void release_through(Sequence checkpoint);
   // After that replacement: keeps up to two released files for recycling, removes the others.
   // Errors: Io; the files that are left are tried again by the next call.
   void remove_released();
-  // Removes what is kept for recycling: before a clean close, and when there is no space. False:
-  // there was nothing. Errors: Io.
+  // Removes what is kept for recycling, and a prepared file: before a clean close, and when there
+  // is no space. False: there was nothing. Errors: Io.
   bool remove_spares();
   // Positions; with what a resumed file had that was not synced.
   [[nodiscard]] std::uint64_t bytes_appended() const noexcept {
@@ -161,6 +174,14 @@ class WriteLog {
   void sync_current();                           // Requires: sync_mutex_ held.
   void gather() noexcept;
   void lead();
+  struct NewFile {
+    std::uint64_t number = 0;
+    std::unique_ptr<directory::LogFile> file;
+  };
+  // With its header, durable. Errors: also directory::SyncError; the file is gone again then.
+  NewFile make_file_with_header(std::uint64_t number, std::size_t capacity,
+                                Sequence first_sequence);
+  NewFile take_prepared(std::uint64_t number, std::size_t capacity);
   std::unique_ptr<directory::LogFile> make_file(std::uint64_t& number, std::size_t capacity);
   std::unique_ptr<directory::LogFile> make_file_named(std::uint64_t number, std::size_t capacity);
 
@@ -184,6 +205,7 @@ class WriteLog {
   std::vector<bool> recyclable_;          // Of live_.
   std::vector<Retired> released_;
   std::vector<std::uint64_t> spares_;
+  std::optional<NewFile> prepared_;
   std::atomic<std::uint64_t> bytes_appended_ = 0;  // Stored with release after end_.
   std::atomic<std::uint64_t> bytes_synced_ = 0;    // Never above bytes_appended_.
   std::uint64_t bytes_resumed_ = 0;

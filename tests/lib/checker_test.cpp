@@ -214,6 +214,11 @@ TEST_CASE("logs that overlap or follow one that is being written are damage", "[
     encode_log_header(
         {.uuid = manifest.uuid, .number = next, .first_sequence = first_sequence, .boot_id = "b"},
         log.data());
+    std::string operations;
+    append_operation(operations, OperationKind::Put, "k", "v");
+    log.resize(kLogHeaderSize + log_record_size(operations.size()));
+    encode_log_record(log.data() + kLogHeaderSize, log_seed(manifest.uuid, next), kLogHeaderSize,
+                      first_sequence, operations);
     Files files = image().files;
     files["MANIFEST"] = encode_manifest(changed);
     files[log_file_name(next)] = log;

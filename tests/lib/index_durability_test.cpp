@@ -16,6 +16,7 @@
 #include "tests/support/catch.hpp"
 #include "tests/support/error_of.hpp"
 #include "tests/support/model.hpp"
+#include "tests/support/quick_retries.hpp"
 #include "tests/support/temporary_directory.hpp"
 #include "tests/support/tiny_options.hpp"
 #include "varve/segment_index.hpp"
@@ -205,6 +206,44 @@ TEST_CASE("a record behind one that power loss took does not come back",
   CHECK(scan_all(index) == Entries{{"1 kept", "value"}});
   index.put("4 next", "value");
   CHECK(scan_all(open(disk->after_kill())) == Entries{{"1 kept", "value"}, {"4 next", "value"}});
+}
+
+TEST_CASE("the log's next file is made ahead, and is nothing to a crash before it is needed",
+          "[lib][lifecycle][durability]") {
+  auto disk = std::make_shared<SimulatedFileSystem>();
+  Options options = tiny_options();
+  options.access = Access::Concurrent;
+  options.sync_interval = 1ms;
+  options.memory_budget = 1 << 20;  // Nothing is flushed.
+  options.tuning.log_file_size = 64 << 10;
+  SegmentIndex index = SegmentIndexAccess::open(directory::make_posix_directory(disk), options);
+  Options other = options;
+  other.access = Access::Synchronized;  // Which makes none.
+  const auto open = [&](const std::shared_ptr<SimulatedFileSystem>& on) {
+    return SegmentIndexAccess::open(directory::make_posix_directory(on), other);
+  };
+  std::size_t count = 0;
+  const auto put = [&] { index.put("key " + std::to_string(count++), std::string(1000, 'v')); };
+  while (count < 50) put();
+  // Where it is not made in time, a write makes it: so nothing here depends on time.
+  REQUIRE(becomes([&] { return log_count(*disk) == 2; }));
+  for (const auto& policy : directory::reboot_policies(8)) {
+    const auto after = disk->after_reboot(policy);
+    CHECK(scan_all(open(after)).size() <= count);
+  }
+  const auto dead = disk->after_kill();
+  const SegmentIndex next = open(dead);
+  CHECK(scan_all(next).size() == count);
+  CHECK(log_count(*dead) == 1);  // It was a stray.
+
+  while (count < 70) put();
+  index.sync();
+  CHECK(scan_all(open(disk->after_kill())).size() == count);
+  for (const auto& policy : directory::reboot_policies(8)) {
+    CHECK(scan_all(open(disk->after_reboot(policy))).size() == count);
+  }
+  index.close();
+  CHECK(log_count(*disk) == 0);
 }
 
 TEST_CASE("a sync interval syncs by the first write behind it", "[lib][lifecycle][durability]") {

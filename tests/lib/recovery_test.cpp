@@ -38,8 +38,10 @@ void append_record(std::string& log, std::size_t offset, const std::string& uuid
   encode_log_record(log.data() + offset, log_seed(uuid, number), offset, sequence, operations);
 }
 
-// The image's log as it is, and a later one that holds `records` records of one operation each.
-Files with_later_log(std::uint64_t sealed_end, Sequence first_sequence, int records = 0) {
+// The image's log as it is, and a later one that holds `records` records of one operation each. Its
+// header was written before `ahead` more records went to the earlier one.
+Files with_later_log(std::uint64_t sealed_end, Sequence first_sequence, int records = 0,
+                     Sequence ahead = 0) {
   Files files = store_image().files;
   Manifest manifest = store_image().manifest;
   LogRecordEntry& first = manifest.logs.back();
@@ -48,9 +50,11 @@ Files with_later_log(std::uint64_t sealed_end, Sequence first_sequence, int reco
   manifest.logs.push_back({.number = number});
   manifest.next_log_number = number + 1;
   std::string log(kLogHeaderSize, '\0');
-  encode_log_header(
-      {.uuid = manifest.uuid, .number = number, .first_sequence = first_sequence, .boot_id = "b"},
-      log.data());
+  encode_log_header({.uuid = manifest.uuid,
+                     .number = number,
+                     .first_sequence = first_sequence - ahead,
+                     .boot_id = "b"},
+                    log.data());
   for (int i = 0; i < records; ++i) {
     append_record(log, log.size(), manifest.uuid, number,
                   first_sequence + static_cast<Sequence>(i));
@@ -146,14 +150,16 @@ TEST_CASE("the largest sequence of a log record is one that its manifest can hol
 
 TEST_CASE("a log that begins before the one before it ends is Corruption", "[lib][recovery]") {
   const LogReport whole = check_directory_log(*test::directory_of(store_image().files), {}, {});
-  const auto records = GENERATE(0, 1);
-  const Files files = with_later_log(whole.size, whole.last_sequence, records);
+  const Sequence ahead = GENERATE(Sequence{0}, Sequence{3});
+  const auto records = GENERATE(1, 2);
+  const Files files = with_later_log(whole.size, whole.last_sequence, records, ahead);
   const auto directory = test::directory_of(files);
   const std::string log = log_file_name(store_image().manifest.logs.back().number + 1);
-  check_refused(directory, files, log, log + ", log header at byte 24:");
-  SegmentIndex index = SegmentIndexAccess::open(
-      test::directory_of(with_later_log(whole.size, whole.last_sequence + 1, records)),
-      image_options());
+  check_refused(directory, files, log, log + ", log at byte 4096:");
+  const auto sound =
+      test::directory_of(with_later_log(whole.size, whole.last_sequence + 1, records, ahead));
+  CHECK(damage_in(*sound).empty());
+  SegmentIndex index = SegmentIndexAccess::open(sound, image_options());
   CHECK(index.statistics().last_sequence == whole.last_sequence + static_cast<Sequence>(records));
   index.put("later", "value");
   CHECK(index.get("later") == "value");

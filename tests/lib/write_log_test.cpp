@@ -20,6 +20,7 @@ namespace {
 
 using directory::Directory;
 using test::FaultyDirectory;
+using test::thrown_by;
 using Tail = LogScan::Tail;
 
 constexpr std::size_t kFileSize = 8192;
@@ -306,6 +307,87 @@ TEST_CASE("a recovered log is cut to what was recovered, sealed, and released in
   CHECK(log.live().size() == 1);
   log.remove_released();
   CHECK(directory.names() == std::vector<std::string>{"log-5.varve"});
+}
+
+TEST_CASE("a prepared file saves the rotation all but the sync of the file before",
+          "[lib][write_log]") {
+  FaultyDirectory directory;
+  WriteLog log(directory, kUuid, kFileSize, kSyncClass);
+  CHECK_FALSE(log.wants_next());
+  log.rotate(1, 1, 0);
+  Sequence sequence = 0;
+  const auto append = [&] {
+    log.append_operation(++sequence, OperationKind::Put, "key", std::string(300, 'v'));
+  };
+  while (!log.wants_next()) append();
+  CHECK(read(directory, 1).scan.end >= kFileSize / 4 * 3);
+  log.prepare(2, sequence + 1);
+  CHECK_FALSE(log.wants_next());
+  CHECK(log.live().size() == 1);
+  CHECK(log.mapped_size() == 2 * kFileSize);
+  append();  // To the first one, still.
+  CHECK(read(directory, 1).sequences.back() == sequence);
+  CHECK(read(directory, 2).sequences.empty());
+
+  const std::size_t step_count = directory.faults.steps.size();
+  log.rotate(2, sequence + 1, 0);
+  CHECK(directory.faults.steps.size() == step_count + 1);
+  CHECK(directory.faults.steps.back() == "sync log-1.varve");
+  CHECK(log.live() ==
+        std::vector<LogRecordEntry>{{1, read(directory, 1).scan.end, read(directory, 1).scan.end},
+                                    {2, 0, kLogHeaderSize}});
+  append();
+  CHECK(read(directory, 2).sequences == std::vector<Sequence>{sequence});
+  log.release_through(sequence - 1);
+  log.remove_released();
+  while (!log.wants_next()) append();
+  log.prepare(3, sequence + 1);  // It recycles, too.
+  CHECK(directory.names() == std::vector<std::string>{"log-2.varve", "log-3.varve"});
+  CHECK(log.remove_spares());
+  CHECK(directory.names() == std::vector<std::string>{"log-2.varve"});
+  CHECK(log.wants_next());
+  log.rotate(3, sequence + 1, 0);
+  append();
+  CHECK(read(directory, 3).sequences == std::vector<Sequence>{sequence});
+}
+
+TEST_CASE("a prepared file that does not serve is removed", "[lib][write_log]") {
+  FaultyDirectory directory;
+  WriteLog log(directory, kUuid, kFileSize, kSyncClass);
+  log.rotate(1, 1, 0);
+  log.prepare(2, 1);
+  const bool too_small = GENERATE(true, false);
+  if (too_small) {
+    log.rotate(3, 1, 2 * kFileSize);
+  } else {
+    log.rotate(4, 1, 0);
+  }
+  CHECK(directory.names() ==
+        std::vector<std::string>{"log-1.varve", too_small ? "log-3.varve" : "log-4.varve"});
+  log.append_operation(1, OperationKind::Put, "k", std::string(too_small ? kFileSize : 1, 'v'));
+  CHECK(read(directory, too_small ? 3 : 4).sequences == std::vector<Sequence>{1});
+}
+
+TEST_CASE("a file that cannot be prepared is made by the rotation, or the log is poisoned",
+          "[lib][write_log][fault]") {
+  FaultyDirectory directory;
+  WriteLog log(directory, kUuid, kFileSize, kSyncClass);
+  log.rotate(1, 1, 0);
+  log.append_operation(1, OperationKind::Put, "k", "v");
+  directory.faults.fail_create = true;
+  CHECK(thrown_by([&] { log.prepare(2, 2); }).code() == ErrorCode::NoSpace);
+  directory.faults.fail_create = false;
+  CHECK_FALSE(log.failed());
+  log.append_operation(2, OperationKind::Put, "k", "w");
+  log.rotate(2, 3, 0);
+  log.append_operation(3, OperationKind::Put, "k", "x");
+  CHECK(read(directory, 2).sequences == std::vector<Sequence>{3});
+  directory.faults.fail_sync = true;
+  CHECK(thrown_by([&] { log.prepare(3, 4); }).code() == ErrorCode::Io);
+  directory.faults.fail_sync = false;
+  CHECK(log.failed());
+  CHECK(directory.names() == std::vector<std::string>{"log-1.varve", "log-2.varve"});
+  CHECK_THROWS_AS(log.append_operation(4, OperationKind::Put, "k", "y"), Error);
 }
 
 TEST_CASE("a log that a process left is gone on with, and what it left is synced with the rest",
