@@ -293,7 +293,18 @@ std::optional<std::string> Engine::compact_step(std::string_view at, std::string
   if (!upper.empty() && (to.empty() || upper < to)) return upper;
   while (maintain_once(*core_, control)) {  // Neighbours that became small.
   }
+  if (to.empty()) drop_spare_logs();
   return std::nullopt;
+}
+
+// Who compacts wants the room. That a file is still there is no reason to fail.
+void Engine::drop_spare_logs() {
+  try {
+    const auto lock = core_->lock_catalog();
+    core_->log->remove_spares();
+  } catch (const Error& error) {
+    core_->job_failures.note(JobFailures::kRemoval, error.what());
+  }
 }
 
 std::size_t Engine::segment_count(std::string_view from, std::string_view to) const {

@@ -246,6 +246,33 @@ TEST_CASE("the log's next file is made ahead, and is nothing to a crash before i
   CHECK(log_count(*disk) == 0);
 }
 
+TEST_CASE("compact() removes the logs that were kept for reuse", "[lib][lifecycle][durability]") {
+  const auto access = GENERATE(Access::Bare, Access::Synchronized, Access::Concurrent);
+  const auto disk = std::make_shared<SimulatedFileSystem>();
+  Options options = tiny_options();
+  options.access = access;
+  options.tuning.log_file_size = 64 << 10;
+  SegmentIndex index = SegmentIndexAccess::open(directory::make_posix_directory(disk), options);
+  Model model;
+  for (int i = 0; i < 500; ++i) {
+    const std::string key = std::to_string(i * 7919 % 503);
+    index.put(key, std::string(1000, 'v'));
+    model.put(key, std::string(1000, 'v'));
+  }
+  index.flush();
+  CHECK(log_count(*disk) > 1);
+  index.compact({.from = {}, .to = "5"});
+  CHECK(log_count(*disk) > 1);  // Not all of it.
+  index.compact();
+  CHECK(log_count(*disk) == 1);
+  index.put("more", "v");
+  model.put("more", "v");
+  CHECK(difference(scan_all(index), model.scan()) == "");
+  const SegmentIndex after =
+      SegmentIndexAccess::open(directory::make_posix_directory(disk->after_kill()), options);
+  CHECK(difference(scan_all(after), model.scan()) == "");
+}
+
 TEST_CASE("a sync interval syncs by the first write behind it", "[lib][lifecycle][durability]") {
   Options options = tiny_options();
   options.sync_interval = 1ms;
