@@ -224,12 +224,15 @@ class ConcurrentIndex final : public Index {
   }
   [[nodiscard]] bool forked() const noexcept { return fork_marker_.forked(); }
   void check_open() const {
-    if (!open_.load(std::memory_order_seq_cst)) [[unlikely]]
+    if (!open_.load(std::memory_order_seq_cst) || forked()) [[unlikely]]
+      refuse_call();
+  }
+  [[noreturn, gnu::noinline, gnu::cold]] void refuse_call() const {
+    if (!open_.load(std::memory_order_seq_cst)) {
       throw Error(ErrorCode::Closed, "the index is closed", path_);
-    if (forked()) [[unlikely]] {
-      throw Error(ErrorCode::ForkedHandle,
-                  "this index was opened by the parent process; open it in this one", path_);
     }
+    throw Error(ErrorCode::ForkedHandle,
+                "this index was opened by the parent process; open it in this one", path_);
   }
   void wait_for_calls() const noexcept;
 
@@ -262,9 +265,8 @@ class ConcurrentIndex::ConcurrentCursor final : public detail::CursorCore {
     if (exclusive_) index_->writer_->end_exclusive_scan();
   }
   bool step(Entry& entry) override {
-    const Read read(*index_);
-    VARVE_HOOK("scan.stepping");
-    return cursor_.step(entry);
+    index_->check_open();
+    return cursor_.step_straight(entry) || step_pinned(entry);
   }
   void seek(std::string_view key) override {
     const Read read(*index_);
@@ -278,6 +280,12 @@ class ConcurrentIndex::ConcurrentCursor final : public detail::CursorCore {
   }
 
  private:
+  // Out of line, so that the other steps save no registers for it.
+  [[gnu::noinline]] bool step_pinned(Entry& entry) {
+    const Read read(*index_);
+    VARVE_HOOK("scan.stepping");
+    return cursor_.step(entry);
+  }
   static EngineCursor open(ConcurrentIndex& index, const ScanOptions& options) {
     const Read read(index);
     index.sample_scan();

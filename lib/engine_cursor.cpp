@@ -4,110 +4,12 @@
 #include <algorithm>
 #include <utility>
 
-#include "directory/bytes.hpp"
 #include "directory/check.hpp"
-#include "directory/checksum.hpp"
 #include "directory/mutant.hpp"
 #include "varve/error.hpp"
 #include "varve/segment_index.hpp"
 
 namespace varve::internal {
-
-std::string prefix_end(std::string_view prefix) {
-  std::string end(prefix);
-  while (!end.empty() && static_cast<unsigned char>(end.back()) == 0xff) end.pop_back();
-  if (!end.empty()) end.back() = static_cast<char>(static_cast<unsigned char>(end.back()) + 1);
-  return end;
-}
-
-namespace {
-
-// RESUME TOKEN, as hexadecimal text               format 1; integers little-endian
-//
-//   offset  size  field
-//        0     1  format          1
-//        1     1  flags           bit 0: reverse, bit 1: nothing is left
-//        2     -  from            varint size, bytes
-//        -     -  to              varint size, bytes
-//      end-8   8  checksum        XXH3-64 of the bytes before, seeded by the index's uuid
-constexpr char kTokenFormat = 1;
-constexpr char kHexDigits[] = "0123456789abcdef";
-
-std::uint64_t token_checksum(std::string_view bytes, const std::string& uuid) {
-  return directory::hash64(bytes,
-                           directory::file_seed(uuid, directory::ChecksumDomain::ResumeToken, 0));
-}
-
-int hex_value(char digit) {
-  if (digit >= '0' && digit <= '9') return digit - '0';
-  if (digit >= 'a' && digit <= 'f') return digit - 'a' + 10;
-  return -1;
-}
-
-[[noreturn]] void refuse_token(const char* why) {
-  throw Error(ErrorCode::InvalidArgument,
-              std::string("the scan's resume token is not one of this index: ") + why);
-}
-
-ScanRange decode_resume_token(std::string_view token, const std::string& uuid) {
-  std::string bytes;
-  if (token.size() % 2 != 0) refuse_token("odd length");
-  for (std::size_t i = 0; i < token.size(); i += 2) {
-    const int high = hex_value(token[i]), low = hex_value(token[i + 1]);
-    if (high < 0 || low < 0) refuse_token("a character is not hexadecimal");
-    bytes.push_back(static_cast<char>(high * 16 + low));
-  }
-  if (bytes.size() < 12) refuse_token("too short");
-  const std::string_view body = std::string_view(bytes).substr(0, bytes.size() - 8);
-  if (directory::load_le<std::uint64_t>(bytes.data() + body.size()) != token_checksum(body, uuid) &&
-      !VARVE_MUTANT("token.checksum_ignored")) {
-    refuse_token("its checksum does not match");
-  }
-  if (body[0] != kTokenFormat) refuse_token("unknown format");
-  directory::ByteReader reader(body.substr(2));
-  ScanRange range;
-  range.from = reader.sized();
-  range.to = reader.sized();
-  if (!reader.ok() || reader.remaining() != 0) refuse_token("its fields do not fit");
-  if ((body[1] & ~3) != 0) refuse_token("unknown flags");
-  range.reverse = (body[1] & 1) != 0;
-  range.empty = (body[1] & 2) != 0 || (!range.to.empty() && range.from >= range.to);
-  return range;
-}
-
-// Narrows an exclusive end; empty means none.
-template <typename Text>
-void lower_end(Text& end, std::string_view candidate) {
-  if (!candidate.empty() && (end.empty() || candidate < end)) end = candidate;
-}
-
-}  // namespace
-
-std::string encode_resume_token(const ScanRange& rest, const std::string& uuid) {
-  std::string bytes{kTokenFormat, static_cast<char>((rest.reverse ? 1 : 0) | (rest.empty ? 2 : 0))};
-  directory::append_varint(bytes, rest.from.size());
-  bytes += rest.from;
-  directory::append_varint(bytes, rest.to.size());
-  bytes += rest.to;
-  directory::append_le(bytes, token_checksum(bytes, uuid));
-  std::string token;
-  for (const char c : bytes) {
-    token.push_back(kHexDigits[static_cast<unsigned char>(c) >> 4]);
-    token.push_back(kHexDigits[static_cast<unsigned char>(c) & 15]);
-  }
-  return token;
-}
-
-ScanRange scan_range(const ScanOptions& options, const std::string& uuid) {
-  if (!options.resume.empty()) return decode_resume_token(options.resume, uuid);
-  ScanRange range;
-  range.from = std::max(options.from, options.prefix);
-  range.to = options.to;
-  lower_end(range.to, prefix_end(options.prefix));
-  range.reverse = options.reverse;
-  range.empty = !range.to.empty() && range.from >= range.to;
-  return range;
-}
 
 namespace {
 
@@ -211,6 +113,7 @@ void EngineCursor::seek(std::string_view key) {
   left_ = limit_;
   end_ = ScanEnd::None;
   failure_ = nullptr;
+  source_.stop_straight();
   given_ = given_in_segment_ = deciding_ = in_segment_ = false;
   at_start_ = true;
   version_.reset();
@@ -301,6 +204,8 @@ void EngineCursor::open_layers() {
   }
   first_run_ = source_.size();
   for (const segment::RunLayer& layer : view_->runs) source_.add(*layer.run);
+  may_go_straight_ =
+      !range_.reverse && isolation_ != Isolation::FailFast && view_->range_tombstones.empty();
 }
 
 void EngineCursor::leave_segment() noexcept {
@@ -317,8 +222,24 @@ bool EngineCursor::range_erased(const segment::EntryView& entry,
   return effective < view_->range_erased_at(entry.key, at_);
 }
 
+// Where a source stays ahead of the others: preparing for it costs a part of a step.
+void EngineCursor::go_straight() noexcept {
+  const bool stays_ahead = source_.current() == last_source_;
+  last_source_ = source_.current();
+  if (!may_go_straight_ || !(stays_ahead || source_.size() == 1)) return;
+  // leave_straight() must not fail: where the scan was would be forgotten.
+  source_.go_straight({.end = stop_, .at = at_, .key_size_max = key_.capacity()});
+}
+
+void EngineCursor::leave_straight() noexcept {
+  if (!source_.goes_straight()) return;
+  if (!VARVE_MUTANT("scan.straight_place_forgotten")) key_.assign(source_.entry().key);
+  source_.stop_straight();
+}
+
 bool EngineCursor::step_forward(Entry& entry) {
   segment::MergingSource& source = source_;
+  leave_straight();
   // The source stands on the entry given last, or on the first one of the segment.
   if (given_in_segment_) source.next();
   while (source.valid()) {
@@ -339,6 +260,7 @@ bool EngineCursor::step_forward(Entry& entry) {
     given_ = true;
     if (!hidden(candidate, source.current())) {
       entry = {candidate.key, candidate.value};
+      go_straight();
       return true;
     }
     source.next();
@@ -383,10 +305,10 @@ std::string EngineCursor::resume_token() const {
   if (end_ == ScanEnd::End) {
     rest.empty = true;
   } else if (given_ && range_.reverse) {
-    rest.to = key_.view();
+    rest.to = last_key();
     if (deciding_) rest.to += '\0';
   } else if (given_) {
-    rest.from = key_.view();
+    rest.from = last_key();
     if (!VARVE_MUTANT("scan.resumed_at_same_key")) rest.from += '\0';
   }
   if (!rest.to.empty() && rest.from >= rest.to) rest.empty = true;

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "lib/core.hpp"
+#include "lib/scan_range.hpp"
 #include "segment/key_bytes.hpp"
 #include "segment/merge.hpp"
 #include "segment/version.hpp"
@@ -16,17 +17,6 @@
 #include "varve/scan.hpp"
 
 namespace varve::internal {
-
-// A scan's effective key range and direction, once prefix, window and resume token are worked in.
-struct ScanRange {
-  std::string from, to;  // [from, to); `to` empty: no end.
-  bool reverse = false;
-  bool empty = false;
-};
-[[nodiscard]] ScanRange scan_range(const ScanOptions& options, const std::string& uuid);
-[[nodiscard]] std::string encode_resume_token(const ScanRange& rest, const std::string& uuid);
-// The smallest key that is above all keys with that prefix; empty: there is none.
-[[nodiscard]] std::string prefix_end(std::string_view prefix);
 
 // Walks segment by segment over a merged view of each. Holds one segment's view at a time, so that
 // a long scan keeps little alive; with snapshot isolation all of them are read at one sequence.
@@ -40,6 +30,14 @@ class EngineCursor {
   ~EngineCursor();
 
   bool step(Entry& entry);
+  // A step that has nothing to merge, to choose or to load. False: step() has to do it; nothing has
+  // changed. Needs no pin: it touches only what the view of the segment holds.
+  [[nodiscard]] bool step_straight(Entry& entry) noexcept {
+    if (left_ == 0 || !source_.next_straight()) return false;
+    --left_;
+    entry = {source_.entry().key, source_.entry().value};
+    return true;
+  }
   // As Cursor::seek(). Only remembers the place: needs no pin.
   void seek(std::string_view key);
   [[nodiscard]] ScanEnd end() const noexcept { return end_; }
@@ -56,6 +54,12 @@ class EngineCursor {
   bool start_in_segment();  // At position_. True.
   bool step_forward(Entry& entry);
   bool step_backward(Entry& entry);
+  void go_straight() noexcept;
+  void leave_straight() noexcept;
+  // The last key looked at: all before it is dealt with. Requires: given_.
+  [[nodiscard]] std::string_view last_key() const noexcept {
+    return source_.goes_straight() ? source_.entry().key : key_.view();
+  }
   void open_layers();
   void leave_segment() noexcept;
   [[nodiscard]] bool hidden(const segment::EntryView& entry, std::size_t source) const noexcept {
@@ -80,7 +84,7 @@ class EngineCursor {
   bool given_ = false;             // key_ is set.
   bool given_in_segment_ = false;  // And belongs to the present segment.
   bool deciding_ = false;          // Reverse: a step was cut off before it had dealt with key_.
-  segment::SavedKey key_;          // The last one looked at: all before it is dealt with.
+  segment::SavedKey key_;          // See last_key(): behind, while the source goes straight.
   std::string value_;              // Copy of a value whose source has moved on.
 
   // The present segment.
@@ -89,6 +93,8 @@ class EngineCursor {
   std::optional<segment::OptimisticLock> version_;
   segment::MergingSource source_;  // No layers: none entered yet, or it is left.
   std::size_t first_run_ = 0;      // Among the sources; those before are deltas.
+  bool may_go_straight_ = false;   // In this segment.
+  std::size_t last_source_ = 0;    // That of the entry given last.
   bool in_segment_ = false;
   std::string_view stop_;  // Forward: where range or segment end, whichever is first. Empty: never.
   // Forward: where the next segment begins. Reverse: its exclusive end. Of range_ or of segment_.

@@ -177,7 +177,7 @@ class GatedIndex<Gate>::GatedCursor final : public detail::CursorCore {
   bool step(Entry& entry) override {
     VARVE_HOOK("scan.stepping");
     const ReadEntry inside(*index_);
-    return cursor_->step(entry);
+    return cursor_->step_straight(entry) || cursor_->step(entry);
   }
   void seek(std::string_view key) override {
     const ReadEntry inside(*index_);

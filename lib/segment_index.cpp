@@ -5,9 +5,9 @@
 #include <utility>
 
 #include "lib/call_recorder.hpp"
-#include "lib/engine_cursor.hpp"
 #include "lib/gated_index.hpp"
 #include "lib/hooks.hpp"
+#include "lib/scan_range.hpp"
 #include "lib/segment_index_access.hpp"
 
 namespace varve {

@@ -90,17 +90,21 @@ inline const char* load_varint(const char* from, std::uint64_t& value) noexcept 
   }
 }
 
+// The low bits of the second varint; value_size is above them.
+inline constexpr std::uint64_t kTombstoneTag = 1, kSequenceTag = 2;
+inline constexpr unsigned kTagBits = 2;
+
 // Requires: an accepted block. Returns the position of the entry that follows.
 inline const char* load_entry(const char* from, BlockEntry& entry) noexcept {
   std::uint64_t suffix_size = 0;
   std::uint64_t tag = 0;
   from = load_varint(load_varint(from, suffix_size), tag);
   entry.sequence = 0;
-  if ((tag & 2) != 0) from = load_varint(from, entry.sequence);
-  entry.kind = static_cast<Kind>(tag & 1);
+  if ((tag & kSequenceTag) != 0) from = load_varint(from, entry.sequence);
+  entry.kind = static_cast<Kind>(tag & kTombstoneTag);
   entry.suffix_size = static_cast<std::size_t>(suffix_size);
   entry.rest = {from, rest_size(suffix_size)};
-  entry.value = {entry.rest.data() + entry.rest.size(), static_cast<std::size_t>(tag >> 2)};
+  entry.value = {entry.rest.data() + entry.rest.size(), static_cast<std::size_t>(tag >> kTagBits)};
   return entry.value.data() + entry.value.size();
 }
 

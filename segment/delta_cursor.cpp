@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "directory/check.hpp"
+#include "directory/mutant.hpp"
+
 namespace varve::segment::delta_detail {
 
 void DeltaCursor::show(const Record* record) noexcept {
@@ -70,12 +73,42 @@ void DeltaCursor::order_all() noexcept {
     __builtin_prefetch(slots_[i]);
     __builtin_prefetch(reinterpret_cast<const char*>(slots_[i]) + 64);
   }
+  std::array<std::uint64_t, kLeafCapacity> by_slot;
+  for (std::size_t i = 0; i < count_; ++i) by_slot[slot_of(values_[i])] = values_[i];
   std::array<std::uint8_t, kLeafCapacity> order;
   sort_records(slots_.data(), count_, order.data());
-  std::copy_n(order.begin(), count_, values_.begin());  // Heads have done their work.
+  for (std::size_t i = 0; i < count_; ++i) values_[i] = by_slot[order[i]];
   ordered_begin_ = 0;
   ordered_end_ = count_;
   selected_count_ = kSelectedMax;
+}
+
+// False: so many heads are equal that records had better be compared by more than these.
+bool DeltaCursor::sort_by_heads(std::size_t begin, std::size_t end) noexcept {
+  sort_values(values_.data() + begin, end - begin);
+  std::size_t tie_count = 0;
+  for (std::size_t i = begin + 1; i < end; ++i) {
+    tie_count += (values_[i - 1] ^ values_[i]) >> kSlotBits == 0 ? 1 : 0;
+  }
+  if (tie_count > kTiesMax) return false;
+  for (std::size_t i = begin; tie_count != 0;) {
+    std::size_t tied_end = i + 1;
+    while (tied_end < end && (values_[i] ^ values_[tied_end]) >> kSlotBits == 0) ++tied_end;
+    tie_count -= tied_end - i - 1;
+    std::sort(values_.data() + i, values_.data() + tied_end,
+              [this](std::uint64_t a, std::uint64_t b) {
+                return record_of(a)->key() < record_of(b)->key();
+              });
+    i = tied_end;
+  }
+  return true;
+}
+
+// One whole side of what is in order already.
+void DeltaCursor::order_between(std::size_t begin, std::size_t end) noexcept {
+  if (!sort_by_heads(begin, end)) return order_all();
+  ordered_begin_ = std::min(ordered_begin_, begin);
+  ordered_end_ = std::max(ordered_end_, end);
 }
 
 // The position of the smallest (First) or greatest record among positions [begin, end).
@@ -97,18 +130,26 @@ std::size_t DeltaCursor::select(std::size_t begin, std::size_t end) const noexce
 void DeltaCursor::order(std::size_t position) noexcept {
   if (position >= ordered_begin_ && position < ordered_end_) [[likely]]
     return;
+  const bool forward = position >= ordered_end_;
   if (selected_count_ == kSelectedMax) {
-    order_all();
-  } else if (position == ordered_end_) {
+    if (forward) {
+      order_between(ordered_end_, count_);
+      for (std::size_t i = 1; i < kFetchedAhead && position + i < count_; ++i) fetch(position + i);
+    } else {
+      order_between(0, ordered_begin_);
+      for (std::size_t i = 1; i < kFetchedAhead && position >= i; ++i) fetch(position - i);
+    }
+    return;
+  }
+  ++selected_count_;
+  if (forward) {
+    VARVE_DCHECK(position == ordered_end_);
     std::swap(values_[position], values_[select<Edge::First>(position, count_)]);
     ++ordered_end_;
-    ++selected_count_;
-  } else if (position + 1 == ordered_begin_) {
+  } else {
+    VARVE_DCHECK(position + 1 == ordered_begin_);
     std::swap(values_[position], values_[select<Edge::Last>(0, ordered_begin_)]);
     --ordered_begin_;
-    ++selected_count_;
-  } else {
-    order_all();
   }
 }
 
@@ -134,6 +175,7 @@ void DeltaCursor::go_to_newest(std::size_t position) noexcept {
   newer_.clear();
   order(position);
   position_ = position;
+  if (position + kFetchedAhead < ordered_end_) fetch(position + kFetchedAhead);
   show(record_of(values_[position]));
 }
 
@@ -147,6 +189,7 @@ void DeltaCursor::go_to_oldest(std::size_t position) {
     record = older;
   }
   position_ = position;
+  if (position >= ordered_begin_ + kFetchedAhead) fetch(position - kFetchedAhead);
   show(record);
 }
 
@@ -172,15 +215,17 @@ void DeltaCursor::go_to_previous_leaf() {
 
 void DeltaCursor::seek_to_first() {
   valid_ = false;
+  selected_count_ = kSelectedMax;
   if (!load_leaf_at(Edge::First)) return;
-  order_all();
+  ordered_begin_ = ordered_end_ = 0;
   go_to_newest(0);
 }
 
 void DeltaCursor::seek_to_last() {
   valid_ = false;
+  selected_count_ = kSelectedMax;
   if (!load_leaf_at(Edge::Last)) return;
-  order_all();
+  ordered_begin_ = ordered_end_ = count_;
   go_to_oldest(count_ - 1);
 }
 
@@ -217,6 +262,39 @@ void DeltaCursor::next() {
   } else {
     go_to_next_leaf();
   }
+}
+
+// All keys of the leaf have the prefix, so that heads are all that must be compared with the end.
+// Equal heads leave the order open: then it is up to next().
+void DeltaCursor::go_straight(const StraightLimits& limits) noexcept {
+  constexpr std::uint64_t kAboveAllHeads = std::uint64_t{1} << 32;
+  straight_at_ = limits.at;
+  straight_key_size_max_ = limits.key_size_max;
+  straight_end_ = kAboveAllHeads;
+  if (limits.end.empty()) return;
+  const std::string_view prefix = at_->key().substr(0, prefix_size_);
+  const int order = limits.end.substr(0, prefix_size_).compare(prefix);
+  if (order == 0) {
+    straight_end_ = Leaf::head_of(limits.end, prefix_size_);
+  } else if (order < 0) {
+    straight_end_ = 0;
+  }
+}
+
+bool DeltaCursor::next_straight() noexcept {
+  const std::size_t position = position_ + 1;
+  if (position >= ordered_end_ || values_[position] >> kSlotBits >= straight_end_) return false;
+  const Record* const record = record_of(values_[position]);
+  if (record->kind() != Kind::Value || record->key().size() > straight_key_size_max_) return false;
+  if (record->sequence(delta_.base_sequence_) > straight_at_ &&
+      !VARVE_MUTANT("scan.straight_to_newer_version")) {
+    return false;
+  }
+  newer_.clear();
+  position_ = position;
+  if (position + kFetchedAhead < ordered_end_) fetch(position + kFetchedAhead);
+  show(record);
+  return true;
 }
 
 void DeltaCursor::prev() {

@@ -19,8 +19,9 @@ namespace varve::segment::delta_detail {
 // separator. Records outlive the cursor and separators are never taken back, so it needs no
 // pointer into a node between two moves, and the writer may split and recycle nodes as it likes.
 //
-// A leaf is ordered as far as it is needed: after a seek the next few records are selected by
-// their heads one by one, and whoever goes on gets a sorted leaf.
+// A leaf is ordered as far as it is needed: a seek selects one record by its head, and whoever goes
+// on gets what lies in his direction in order, by heads as well. Records are touched when they are
+// shown, and fetched shortly before.
 //
 // Invariant: values_[0, count_) name the leaf's slots, each once; those at positions
 // [ordered_begin_, ordered_end_) are in order, those in front are smaller, those behind greater.
@@ -38,11 +39,17 @@ class DeltaCursor final : public EntrySource {
   void prev() override;
   [[nodiscard]] bool values_are_stable() const noexcept override { return true; }
 
+  // As in MergingSource; along the leaf, to the newest versions of keys. Touches records only, so
+  // that it needs no pin.
+  void go_straight(const StraightLimits& limits) noexcept;
+  [[nodiscard]] bool next_straight() noexcept;
+
  private:
   enum class Edge : std::uint8_t { First, Last };
   static constexpr unsigned kSlotBits = 6;
-  // Selecting a record costs one pass over the heads, sorting touches every record.
-  static constexpr std::size_t kSelectedMax = 8;
+  // Selecting a record costs one pass over the heads, sorting them as much as seven.
+  static constexpr std::size_t kSelectedMax = 1;
+  static constexpr std::size_t kFetchedAhead = 4;  // Records.
   static constexpr std::size_t kTiesMax = 8;
   bool load_leaf_of(std::string_view key, Side side);  // False: the delta is empty.
   bool load_leaf_at(Edge edge);
@@ -51,11 +58,21 @@ class DeltaCursor final : public EntrySource {
   [[nodiscard]] std::size_t split_at(std::string_view key) noexcept;
   [[nodiscard]] std::size_t lower_bound(std::string_view key) noexcept;
   void order(std::size_t position) noexcept;
+  void order_between(std::size_t begin, std::size_t end) noexcept;
+  [[nodiscard]] bool sort_by_heads(std::size_t begin, std::size_t end) noexcept;
   void order_all() noexcept;
   template <Edge edge>
   [[nodiscard]] std::size_t select(std::size_t begin, std::size_t end) const noexcept;
+  [[nodiscard]] static std::size_t slot_of(std::uint64_t value) noexcept {
+    return value & ((1U << kSlotBits) - 1);
+  }
   [[nodiscard]] const Record* record_of(std::uint64_t value) const noexcept {
-    return slots_[value & ((1U << kSlotBits) - 1)];
+    return slots_[slot_of(value)];
+  }
+  void fetch(std::size_t position) const noexcept {
+    const auto* const record = reinterpret_cast<const char*>(record_of(values_[position]));
+    __builtin_prefetch(record);
+    __builtin_prefetch(record + 64);
   }
   void go_to_newest(std::size_t position) noexcept;
   void go_to_oldest(std::size_t position);
@@ -72,6 +89,9 @@ class DeltaCursor final : public EntrySource {
   std::size_t prefix_size_ = 0;
   std::size_t ordered_begin_ = 0, ordered_end_ = 0;
   std::size_t selected_count_ = 0;                   // Since the last seek.
+  std::uint64_t straight_end_ = 0;                   // next_straight() gives heads below it,
+  Sequence straight_at_ = 0;                         // versions up to it
+  std::size_t straight_key_size_max_ = 0;            // and such keys.
   std::array<std::uint64_t, kLeafCapacity> values_;  // By position: head << kSlotBits | slot.
   std::array<const Record*, kLeafCapacity> slots_;
   std::vector<const Record*> newer_;  // The versions before at_, newest first, or nothing.

@@ -51,6 +51,8 @@ void sort_short_run(std::uint64_t* values, std::size_t size) noexcept {
   }
 }
 
+}  // namespace
+
 // Bottom-up merge sort; a comparison sort's mispredicted branches would cost three times as much.
 void sort_values(std::uint64_t* values, std::size_t count) noexcept {
   std::array<std::uint64_t, kLeafCapacity> buffer;
@@ -68,8 +70,6 @@ void sort_values(std::uint64_t* values, std::size_t count) noexcept {
   }
   if (from != values) std::copy_n(from, count, values);
 }
-
-}  // namespace
 
 void sort_records(const Record* const* records, std::size_t count, std::uint8_t* order) noexcept {
   if (count == 0) return;

@@ -152,6 +152,8 @@ class Leaf {
   std::array<std::atomic<const Record*>, kLeafCapacity> slots_;
 };
 
+// Requires: count <= kLeafCapacity.
+void sort_values(std::uint64_t* values, std::size_t count) noexcept;
 // Sorts records with different keys: order[i] is the position of the i-th smallest.
 // Requires: count <= kLeafCapacity.
 void sort_records(const Record* const* records, std::size_t count, std::uint8_t* order) noexcept;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <string_view>
@@ -28,6 +29,13 @@ struct FoundEntry {
   Kind kind = Kind::Value;
   Sequence sequence = 0;
   std::string_view value;
+};
+
+// What MergingSource::next_straight() may come to.
+struct StraightLimits {
+  std::string_view end;          // Keys before it; empty: no end. Need not last.
+  Sequence at = kSequenceMax;    // Versions up to it.
+  std::size_t key_size_max = 0;  // Keys up to this size.
 };
 
 // A position in a sorted sequence of versions: keys ascending by unsigned bytes and, within a key,

@@ -41,7 +41,8 @@ namespace varve::segment {
   return x == y && std::memcmp(a.data(), b.data(), a.size() - 8) == 0;
 }
 
-// A copy of a key. Errors: std::bad_alloc from assign(); the copy is then as it was.
+// A copy of a key. Errors: std::bad_alloc from assign(), unless reserved before; the copy is then
+// as it was.
 class SavedKey {
  public:
   SavedKey() = default;
@@ -63,6 +64,9 @@ class SavedKey {
     }
     size_ = key.size();
   }
+  [[nodiscard]] std::size_t capacity() const noexcept {
+    return capacity_;
+  }  // Assigned without error.
 
  private:
   void grow(std::size_t size) {
@@ -70,7 +74,7 @@ class SavedKey {
     data_ = heap_.get();
     capacity_ = 2 * size;
   }
-  std::array<char, 64> inline_;
+  std::array<char, 128> inline_;
   char* data_ = inline_.data();
   std::size_t size_ = 0;
   std::size_t capacity_ = sizeof inline_;

@@ -4,10 +4,13 @@
 #include <algorithm>
 #include <new>
 
+#include "directory/mutant.hpp"
 #include "segment/delta_cursor.hpp"
 #include "segment/run_blocks.hpp"
 
 namespace varve::segment {
+
+using delta_detail::DeltaCursor;
 
 template <typename Cursor, typename From>
 Cursor* MergingSource::make_cursor(const From& from) {
@@ -19,7 +22,7 @@ Cursor* MergingSource::make_cursor(const From& from) {
 }
 
 void MergingSource::add(const Delta& delta) {
-  auto* const cursor = make_cursor<delta_detail::DeltaCursor>(delta);
+  auto* const cursor = make_cursor<DeltaCursor>(delta);
   sources_.push_back({.cursor = cursor, .run = nullptr});
 }
 
@@ -34,6 +37,7 @@ void MergingSource::clear() noexcept {
   sources_ = std::pmr::vector<Source>(&arena_);
   arena_.release();
   at_ = nullptr;
+  stop_straight();
   current_ = runner_up_ = kNone;
   values_are_stable_ = true;
 }
@@ -78,6 +82,31 @@ void MergingSource::seek_before(std::string_view key) {
   choose_blocks(key);
   for (const Source& source : sources_) source.cursor->seek_before(key);
   select<false>();
+}
+
+// A run has a sequence for whatever some reader may not see, so 0 also says that no older version
+// of the key follows in it.
+void MergingSource::go_straight(StraightLimits limits) noexcept {
+  const Source& source = sources_[current_];
+  if (source.run != nullptr && entry().sequence != 0 &&
+      !VARVE_MUTANT("scan.straight_to_older_version")) {
+    return;
+  }
+  if (runner_up_ != kNone && !VARVE_MUTANT("scan.straight_past_others")) {
+    const std::string_view next = sources_[runner_up_].cursor->entry().key;
+    if (limits.end.empty() || compare_keys(next, limits.end) < 0) limits.end = next;
+  }
+  if (source.run != nullptr) {
+    source.run->go_straight(limits);
+  } else {
+    static_cast<DeltaCursor*>(source.cursor)->go_straight(limits);
+  }
+  straight_ = true;
+  straight_run_ = source.run;
+}
+
+bool MergingSource::next_in_delta() noexcept {
+  return static_cast<DeltaCursor*>(sources_[current_].cursor)->next_straight();
 }
 
 template <bool Forward>

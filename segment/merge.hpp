@@ -58,6 +58,23 @@ class MergingSource {
     }
     after_step<true>();
   }
+  // Prepares for a scan that goes on from entry(): as long as nothing has to be merged and nothing
+  // chosen, next_straight() is a step of its own, many times cheaper. Requires: valid(), entry() is
+  // what readers at limits.at see of its key; no range tombstones.
+  void go_straight(StraightLimits limits) noexcept;
+  // Goes on to the next entry if that is a value, what readers at limits.at see of its key, within
+  // the limits, in front of all other sources, and in the same block or leaf. False: next() has to
+  // find out; nothing has changed. Touches no more than runs and deltas keep as long as they live.
+  [[nodiscard]] bool next_straight() noexcept {
+    if (straight_run_ != nullptr) [[likely]]
+      return straight_run_->next_straight();
+    return straight_ && next_in_delta();
+  }
+  [[nodiscard]] bool goes_straight() const noexcept { return straight_; }
+  void stop_straight() noexcept {
+    straight_ = false;
+    straight_run_ = nullptr;
+  }
   void prev() {  // Requires: valid().
     sources_[current_].cursor->prev();
     after_step<false>();
@@ -75,6 +92,7 @@ class MergingSource {
   template <typename Cursor, typename From>
   [[nodiscard]] Cursor* make_cursor(const From& from);
   void choose_blocks(std::string_view key);
+  [[nodiscard]] bool next_in_delta() noexcept;
 
   // Does source `a` come first in the direction of travel? Requires: both are valid. Equal keys:
   // the newer source (smaller index) first going forward, last going back.
@@ -105,7 +123,9 @@ class MergingSource {
   alignas(std::max_align_t) std::array<std::byte, kInlineSize> memory_;
   std::pmr::monotonic_buffer_resource arena_{memory_.data(), memory_.size()};
   std::pmr::vector<Source> sources_;
-  const EntrySource* at_ = nullptr;  // Of current_; null when there is none.
+  const EntrySource* at_ = nullptr;    // Of current_; null when there is none.
+  bool straight_ = false;              // next_straight() may move the cursor of current_,
+  RunCursor* straight_run_ = nullptr;  // and it is this, if it is a run's.
   std::size_t current_ = kNone;
   std::size_t runner_up_ = kNone;
   bool values_are_stable_ = true;

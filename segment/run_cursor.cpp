@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "directory/check.hpp"
+#include "directory/mutant.hpp"
 
 namespace varve::segment {
 void RunCursor::enter(std::size_t block) {
@@ -33,7 +34,11 @@ void RunCursor::grow_key(std::size_t capacity) {
 void RunCursor::copy_long_rest(std::string_view rest) {
   const std::size_t begin = prefix_size_ + kHeadSize;
   if (begin + rest.size() > key_capacity_) grow_key(2 * (begin + rest.size()));
-  std::memcpy(key_ + begin, rest.data(), rest.size());
+  copy_rest(rest.data(), rest.size());
+}
+
+void RunCursor::copy_rest(const char* rest, std::size_t size) noexcept {
+  std::memcpy(key_ + prefix_size_ + kHeadSize, rest, size);
 }
 
 void RunCursor::show_index(std::size_t index) {
@@ -85,6 +90,23 @@ void RunCursor::seek_before(std::string_view key) {
     show_index(block_.entry_count() - 1);
   } else {
     valid_ = false;
+  }
+}
+
+// All keys of the block have its prefix, so that heads are all that must be compared with the end.
+// Equal heads leave the order open: then it is up to next().
+void RunCursor::go_straight(const StraightLimits& limits) noexcept {
+  constexpr std::uint64_t kAboveAllHeads = std::uint64_t{1} << 32;
+  for (std::size_t at = 0; at < kFetchedAhead; at += 64) __builtin_prefetch(next_ + at);
+  straight_key_size_max_ = std::min(limits.key_size_max, key_capacity_);
+  straight_end_ = prefix_size_ + kShortSuffixSize <= straight_key_size_max_ ? kAboveAllHeads : 0;
+  if (limits.end.empty() || VARVE_MUTANT("scan.straight_past_end")) return;
+  const int order = limits.end.substr(0, prefix_size_).compare(block_.prefix());
+  if (order == 0) {
+    straight_end_ =
+        std::min<std::uint64_t>(straight_end_, key_head(limits.end.substr(prefix_size_)));
+  } else if (order < 0) {
+    straight_end_ = 0;
   }
 }
 

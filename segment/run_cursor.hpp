@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -51,6 +52,33 @@ class RunCursor final : public EntrySource {
       next_block();
     }
   }
+  // As in MergingSource; along the block, to entries without sequence.
+  void go_straight(const StraightLimits& limits) noexcept;
+  [[nodiscard]] bool next_straight() noexcept {
+    const std::size_t index = index_ + 1;
+    if (index >= block_.entry_count()) return false;
+    const std::uint32_t head = block_.head(index);
+    if (head >= straight_end_) return false;
+    std::uint64_t suffix_size = 0, tag = 0;
+    const char* const rest = load_varint(load_varint(next_, suffix_size), tag);
+    if ((tag & (kSequenceTag | kTombstoneTag)) != 0) return false;
+    const std::size_t size = rest_size(suffix_size);
+    const std::string_view value(rest + size, static_cast<std::size_t>(tag >> kTagBits));
+    if (size > kShortRestSize) [[unlikely]] {
+      if (prefix_size_ + suffix_size > straight_key_size_max_) return false;
+      copy_rest(rest, size);
+    } else {
+      std::memcpy(key_ + prefix_size_ + kHeadSize, rest, kShortRestSize);
+    }
+    store_head(key_ + prefix_size_, head);
+    index_ = index;
+    next_ = value.data() + value.size();
+    entry_.key = {key_, prefix_size_ + static_cast<std::size_t>(suffix_size)};
+    entry_.value = value;
+    __builtin_prefetch(next_ + kFetchedAhead);
+    __builtin_prefetch(next_ + kFetchedAhead + 64);
+    return true;
+  }
   void seek_to_last() override;
   void seek_before(std::string_view key) override;
   void prev() override;
@@ -64,6 +92,8 @@ class RunCursor final : public EntrySource {
   static constexpr std::size_t kShortRestSize = 32;
   static_assert(kShortRestSize <= kBlockSlack);
   static constexpr std::size_t kShortSuffixSize = kHeadSize + kShortRestSize;
+  // After a seek the processor does not know yet that a scan has begun.
+  static constexpr std::size_t kFetchedAhead = 256;  // Bytes.
 
   void next_block();
   void enter(std::size_t block);
@@ -85,13 +115,16 @@ class RunCursor final : public EntrySource {
   void show_index(std::size_t index);
   [[nodiscard]] bool is_own(std::string_view key) const noexcept;  // A part of entry().key.
   void copy_long_rest(std::string_view rest);
+  [[gnu::noinline]] void copy_rest(const char* rest, std::size_t size) noexcept;
   void grow_key(std::size_t capacity);
 
   const RunBlocks& blocks_;
   BlockView block_;
-  std::size_t block_index_ = kNoBlock;  // Whose block_ is.
-  std::size_t index_ = 0;               // In the block.
-  const char* next_ = nullptr;          // The entry after index_; after aim() that at index_.
+  std::size_t block_index_ = kNoBlock;     // Whose block_ is.
+  std::size_t index_ = 0;                  // In the block.
+  const char* next_ = nullptr;             // The entry after index_; after aim() that at index_.
+  std::uint64_t straight_end_ = 0;         // next_straight() gives heads below it
+  std::size_t straight_key_size_max_ = 0;  // and such keys.
   std::array<char, 128> inline_key_;
   char* key_ = inline_key_.data();  // The prefix, and room for a short rest at least.
   std::size_t key_capacity_ = sizeof inline_key_;

@@ -100,6 +100,8 @@ class Layers {
   Sequence sequence_ = 0;
 };
 
+enum class Parts : std::uint8_t { All, Main, Deltas };
+
 void check_answer(const FoundEntry& found, const Version* expected) {
   const bool live = expected != nullptr && expected->kind == Kind::Value;
   REQUIRE(found.found == live);
@@ -204,6 +206,80 @@ TEST_CASE("merged layers give all versions in order, both ways, after a clear as
     }
     CHECK_FALSE(source.valid());
   }
+}
+
+TEST_CASE("merged layers go straight as far as a reader sees one value after the other",
+          "[segment][merge]") {
+  const Shape shape = GENERATE(Shape::Random16, Shape::Url, Shape::Prefixes, Shape::Binary);
+  const Reads reads = GENERATE(Reads::Mapped, Reads::Buffered);
+  const auto parts = GENERATE(Parts::All, Parts::Main, Parts::Deltas);
+  CAPTURE(static_cast<int>(shape), static_cast<int>(reads), static_cast<int>(parts));
+  Layers layers(shape, reads, 51);
+  const View& view = layers.view();
+  std::vector<Version> all = layers.all();
+  MergingSource source;
+  if (parts == Parts::Main) {
+    source.add(*view.runs.back().run);
+    std::erase_if(all, [](const Version& version) { return version.sequence != 0; });
+  } else {
+    source.add(*view.active);
+    source.add(*view.frozen[0]);
+    const Sequence in_runs = parts == Parts::All ? 0 : view.runs.front().record.last_sequence;
+    std::erase_if(all, [&](const Version& v) { return in_runs != 0 && v.sequence <= in_runs; });
+  }
+  if (parts == Parts::All) {
+    for (const RunLayer& layer : view.runs) source.add(*layer.run);
+  }
+  std::sort(all.begin(), all.end(), before);
+  std::size_t straight_count = 0;
+  for (int i = 0; i < 600; ++i) {
+    const Sequence at =
+        i % 3 == 0 ? layers.last_sequence() : layers.random()() % layers.last_sequence();
+    const auto index = [&] { return static_cast<std::size_t>(layers.random()() % all.size()); };
+    std::size_t place = index();
+    const std::string end = i % 4 == 0 ? "" : all[index()].key;
+    while (place > 0 && all[place - 1].key == all[place].key) --place;
+    source.seek(all[place].key);
+    // As a scan does: to versions that a reader at `at` sees, straight as far as that goes.
+    for (int steps = 0; steps < 20; ++steps) {
+      while (place < all.size() && all[place].sequence > at) {
+        source.next();
+        ++place;
+      }
+      if (place == all.size() || (!end.empty() && all[place].key >= end)) break;
+      source.go_straight({.end = end, .at = at, .key_size_max = 512});
+      std::string last = all[place].key;
+      while (source.next_straight()) {
+        ++straight_count;
+        const std::string key(source.entry().key);
+        REQUIRE((end.empty() || key < end));
+        // The next key of which anything is seen, and what is seen of it.
+        while (place < all.size() && (all[place].key == last || all[place].sequence > at)) ++place;
+        REQUIRE(place < all.size());
+        REQUIRE(key == all[place].key);
+        REQUIRE(source.entry().value == all[place].value);
+        REQUIRE(all[place].kind == Kind::Value);
+        last = key;
+      }
+      source.stop_straight();
+      // The step that was not taken has changed nothing.
+      do {
+        REQUIRE(source.valid());
+        REQUIRE(source.entry().key == all[place].key);
+        REQUIRE(source.entry().value == all[place].value);
+        source.next();
+        ++place;
+      } while (place < all.size() && all[place].key == last);
+    }
+    // Backwards as ever.
+    if (place == all.size()) continue;
+    source.seek_before(all[place].key);
+    std::size_t first = place;
+    while (first > 0 && all[first - 1].key == all[place].key) --first;
+    REQUIRE(source.valid() == (first > 0));
+    if (first > 0) REQUIRE(source.entry().key == all[first - 1].key);
+  }
+  CHECK(straight_count > (parts == Parts::Main ? 1000 : 15));
 }
 
 TEST_CASE("a merge that no snapshot watches keeps the newest version of each key",
