@@ -16,11 +16,12 @@ namespace varve::directory {
 // The Directory over a FileSystem: this is where files are written, synced, renamed and their
 // directory synced, in the order that power loss demands.
 //
-//   put_immutable  tmp: create, write in chunks of kWriteChunkSize, sync; rename; sync directory
-//   replace        the same, for bytes that exist already
+//   put_immutable  tmp: create, write in chunks of kWriteChunkSize, sync; rename to a name that is
+//                  free; sync directory
+//   replace        the same, for bytes that exist already, whatever has the name
 //   create_log     create, allocate, sync; sync directory
-//   recycle_log    open, allocate and sync if it grows; rename; sync directory
-//   reserve        create or open; truncate if it shrinks, else allocate
+//   recycle_log    open, allocate and sync if it grows; rename to a name that is free; sync
+//   directory reserve        create or open; truncate if it shrinks, else allocate
 //
 // Thread-safety: any method, any thread; two writers of one name exclude each other by its ".tmp".
 class PosixDirectory final : public Directory {
