@@ -145,6 +145,14 @@ class Directory {
   [[nodiscard]] virtual std::unique_ptr<LogFile> recycle_log(std::string_view old_name,
                                                              std::string_view name,
                                                              std::size_t capacity) = 0;
+  // Hands out the log of a process that has died, to be appended to behind `end`. What it holds in
+  // [synced_end, end) was stored by that process, of which a sync may have failed: then the medium
+  // lacks what the cache shows, and no later sync would notice. The first sync() therefore writes
+  // it again. Requires: synced_end <= end. Errors: NotFound, Corruption (not a file of that size),
+  // Io, NoSpace, ReadOnly.
+  [[nodiscard]] virtual std::unique_ptr<LogFile> resume_log(std::string_view name,
+                                                            std::size_t synced_end,
+                                                            std::size_t end) = 0;
 
   // Makes the file `name` take `size` bytes of the medium, which its removal frees: its content is
   // of no use, and its name not durable. False: there is nothing here that could run full. Errors:

@@ -178,6 +178,19 @@ std::unique_ptr<LogFile> MemoryDirectory::recycle_log(std::string_view old_name,
   return std::make_unique<MemoryLogFile>(name, std::move(bytes));
 }
 
+std::unique_ptr<LogFile> MemoryDirectory::resume_log(std::string_view name, std::size_t synced_end,
+                                                     std::size_t end) {
+  VARVE_CHECK(synced_end <= end);
+  Bytes bytes = find(name);
+  if (bytes->size() < end) {
+    throw Error(ErrorCode::Corruption,
+                (path_ / name).string() + ": a log of at least " + std::to_string(end) +
+                    " bytes expected, " + std::to_string(bytes->size()) + " found",
+                path_ / name);
+  }
+  return std::make_unique<MemoryLogFile>(name, std::move(bytes));
+}
+
 bool MemoryDirectory::holds_index() const {
   const std::lock_guard lock(mutex_);
   return files_.contains("MANIFEST");

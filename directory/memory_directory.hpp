@@ -35,6 +35,8 @@ class MemoryDirectory final : public Directory {
   [[nodiscard]] std::unique_ptr<LogFile> recycle_log(std::string_view old_name,
                                                      std::string_view name,
                                                      std::size_t capacity) override;
+  [[nodiscard]] std::unique_ptr<LogFile> resume_log(std::string_view name, std::size_t synced_end,
+                                                    std::size_t end) override;
   [[nodiscard]] std::unique_ptr<Ownership> acquire(LockMode mode, std::chrono::milliseconds wait,
                                                    bool create) override;
   [[nodiscard]] LockStatus lock_status() const override;

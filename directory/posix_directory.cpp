@@ -242,6 +242,21 @@ std::unique_ptr<LogFile> PosixDirectory::recycle_log(std::string_view old_name,
   return make_posix_log_file(std::string(name), std::move(file));
 }
 
+std::unique_ptr<LogFile> PosixDirectory::resume_log(std::string_view name, std::size_t synced_end,
+                                                    std::size_t end) {
+  VARVE_CHECK(is_file_name(name) && synced_end <= end);
+  std::unique_ptr<File> file = file_system_->open(name, true);
+  const std::uint64_t size = file->size();
+  if (size < end) {
+    throw Error(ErrorCode::Corruption,
+                (path_ / name).string() + ": a log of at least " + std::to_string(end) +
+                    " bytes expected, " + std::to_string(size) + " found",
+                path_ / name);
+  }
+  file->allocate(size);  // A copied or restored file may have lost blocks.
+  return make_posix_log_file(std::string(name), std::move(file), {synced_end, end});
+}
+
 bool PosixDirectory::reserve(std::string_view name, std::uint64_t size) {
   VARVE_CHECK(is_file_name(name) && !is_temporary_name(name));
   const bool there = file_system_->exists(name);

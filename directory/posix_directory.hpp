@@ -20,8 +20,9 @@ namespace varve::directory {
 //                  free; sync directory
 //   replace        the same, for bytes that exist already, whatever has the name
 //   create_log     create, allocate, sync; sync directory
-//   recycle_log    open, allocate and sync if it grows; rename to a name that is free; sync
-//   directory reserve        create or open; truncate if it shrinks, else allocate
+//   recycle_log    open, allocate and sync if it grows; rename to a free name; sync directory
+//   resume_log     open, allocate; the first sync: write what was not synced, sync
+//   reserve        create or open; truncate if it shrinks, else allocate
 //
 // Thread-safety: any method, any thread; two writers of one name exclude each other by its ".tmp".
 class PosixDirectory final : public Directory {
@@ -45,6 +46,8 @@ class PosixDirectory final : public Directory {
   [[nodiscard]] std::unique_ptr<LogFile> recycle_log(std::string_view old_name,
                                                      std::string_view name,
                                                      std::size_t capacity) override;
+  [[nodiscard]] std::unique_ptr<LogFile> resume_log(std::string_view name, std::size_t synced_end,
+                                                    std::size_t end) override;
   bool reserve(std::string_view name, std::uint64_t size) override;
   [[nodiscard]] std::optional<std::uint64_t> free_size() const override {
     return file_system_->free_size();

@@ -8,15 +8,40 @@
 #include "directory/check.hpp"
 #include "directory/mapping.hpp"
 #include "directory/mutant.hpp"
+#include "varve/error.hpp"
 
 namespace varve::directory {
 namespace {
 
+constexpr std::size_t kRewriteSize = std::size_t{1} << 20;  // Bytes at a time.
+
+// Makes the range dirty again, for the next sync to write it; there may be appends behind it.
+// Afterwards it is empty. A failure leaves some of it: the file must not be written again then.
+void write_resumed_again(File& file, ResumedRange& range) {
+  if (range.from == range.to || VARVE_MUTANT("log.resumed_not_written_again")) return;
+  std::string bytes(std::min(kRewriteSize, range.to - range.from), '\0');
+  while (range.from < range.to) {
+    bytes.resize(std::min(bytes.size(), range.to - range.from));
+    const std::size_t read = file.read(range.from, bytes);
+    if (read < bytes.size()) {
+      throw Error(ErrorCode::Io, "the log became shorter, at byte " +
+                                     std::to_string(range.from + read) +
+                                     ", while it was being written again");
+    }
+    file.write(range.from, bytes);
+    range.from += bytes.size();
+  }
+}
+
 class MappedLogFile final : public LogFile {
  public:
   MappedLogFile(std::string name, std::unique_ptr<File> file,
-                std::unique_ptr<WritableMapping> mapping)
-      : name_(std::move(name)), file_(std::move(file)), mapping_(std::move(mapping)) {}
+                std::unique_ptr<WritableMapping> mapping, ResumedRange resumed)
+      : name_(std::move(name)),
+        file_(std::move(file)),
+        mapping_(std::move(mapping)),
+        resumed_(resumed),
+        published_(resumed.to) {}
   [[nodiscard]] const std::string& name() const noexcept override { return name_; }
   [[nodiscard]] std::size_t capacity() const noexcept override { return mapping_->size(); }
   [[nodiscard]] char* data() noexcept override { return mapping_->data(); }
@@ -33,6 +58,7 @@ class MappedLogFile final : public LogFile {
     file_->write(from, bytes);
   }
   void sync() override {
+    write_resumed_again(*file_, resumed_);
     let_go_behind(published_.load(std::memory_order_acquire), kSmallUnit);
     if (VARVE_MUTANT("log.not_synced")) return;
     file_->sync();
@@ -67,16 +93,19 @@ class MappedLogFile final : public LogFile {
   const std::string name_;
   const std::unique_ptr<File> file_;
   const std::unique_ptr<WritableMapping> mapping_;
+  ResumedRange resumed_;  // By sync() alone.
   std::atomic<std::size_t> populated_ = 0;
-  std::atomic<std::size_t> published_ = 0;
+  std::atomic<std::size_t> published_;
   std::atomic<std::size_t> let_go_ = 0;
 };
 
 class BufferedLogFile final : public LogFile {
  public:
-  BufferedLogFile(std::string name, std::unique_ptr<File> file, std::size_t capacity)
+  BufferedLogFile(std::string name, std::unique_ptr<File> file, std::size_t capacity,
+                  ResumedRange resumed)
       : name_(std::move(name)),
         file_(std::move(file)),
+        resumed_(resumed),
         capacity_(capacity),
         bytes_(std::make_unique<char[]>(capacity)) {}
   [[nodiscard]] const std::string& name() const noexcept override { return name_; }
@@ -91,23 +120,29 @@ class BufferedLogFile final : public LogFile {
     std::copy(bytes.begin(), bytes.end(), bytes_.get() + from);
     publish(from, from + bytes.size());
   }
-  void sync() override { file_->sync(); }
+  void sync() override {
+    write_resumed_again(*file_, resumed_);
+    file_->sync();
+  }
 
  private:
   const std::string name_;
   const std::unique_ptr<File> file_;
+  ResumedRange resumed_;
   const std::size_t capacity_;
   const std::unique_ptr<char[]> bytes_;
 };
 
 }  // namespace
 
-std::unique_ptr<LogFile> make_posix_log_file(std::string name, std::unique_ptr<File> file) {
+std::unique_ptr<LogFile> make_posix_log_file(std::string name, std::unique_ptr<File> file,
+                                             ResumedRange resumed) {
   if (auto mapping = file->map_writable(); mapping != nullptr) {
-    return std::make_unique<MappedLogFile>(std::move(name), std::move(file), std::move(mapping));
+    return std::make_unique<MappedLogFile>(std::move(name), std::move(file), std::move(mapping),
+                                           resumed);
   }
   const auto capacity = static_cast<std::size_t>(file->size());
-  return std::make_unique<BufferedLogFile>(std::move(name), std::move(file), capacity);
+  return std::make_unique<BufferedLogFile>(std::move(name), std::move(file), capacity, resumed);
 }
 
 }  // namespace varve::directory

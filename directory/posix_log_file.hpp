@@ -15,9 +15,16 @@ namespace varve::directory {
 inline constexpr std::size_t kLogPopulateAhead = std::size_t{64} << 10;
 inline constexpr std::size_t kLogPopulateSize = std::size_t{128} << 10;
 
+// Of a log that is gone on with: what the first sync must write again (Directory::resume_log()).
+struct ResumedRange {
+  std::size_t from = 0;
+  std::size_t to = 0;  // The next append is stored here.
+};
+
 // A log in `file`, all of whose blocks are allocated: stored into through a mapping, or, where the
 // file cannot be mapped, kept in memory and written by publish(). Errors: Io, OutOfMemory.
 [[nodiscard]] std::unique_ptr<LogFile> make_posix_log_file(std::string name,
-                                                           std::unique_ptr<File> file);
+                                                           std::unique_ptr<File> file,
+                                                           ResumedRange resumed = {});
 
 }  // namespace varve::directory

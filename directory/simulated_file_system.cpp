@@ -184,6 +184,7 @@ class SimulatedFileSystem::OpenFile final : public File {
       inode_->resize(std::max<std::uint64_t>(inode_->current->size(), offset + bytes.size()));
       std::memcpy(inode_->current->data() + offset, bytes.data(), bytes.size());
       inode_->fill_holes(offset, bytes.size());
+      inode_->dirty_again(static_cast<std::size_t>(offset), bytes.size());
     }
     if (fault != nullptr) core_->fail(*fault, Operation::Write, name_);
     if (bytes.size() < wanted) core_->fail_for_space(Operation::Write, name_);

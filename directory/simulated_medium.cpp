@@ -267,6 +267,11 @@ void SimulatedInode::sync() {
   durable = std::move(bytes);
 }
 
+void SimulatedInode::dirty_again(std::size_t offset, std::size_t size) {
+  dropped.erase(dropped.lower_bound(offset / kSectorSize * kSectorSize),
+                dropped.lower_bound(offset + size));
+}
+
 void SimulatedInode::drop_unsynced() {
   const std::string bytes = copy_of(*this);
   for (std::size_t offset = 0; offset < bytes.size(); offset += kSectorSize) {

@@ -37,6 +37,8 @@ struct SimulatedInode {
   void fill_holes(std::uint64_t offset, std::uint64_t size);
   void sync();
   void drop_unsynced();
+  // Of what was written by a call: also where it is what it was, it is no longer called clean.
+  void dirty_again(std::size_t offset, std::size_t size);
 };
 
 // A change of the directory that power loss may undo.

@@ -257,6 +257,11 @@ void Core::after_commit(const std::function<void()>& step) {
   }
 }
 
+void Core::take_log(std::unique_ptr<WriteLog> taken) {
+  log = std::move(taken);
+  log_listed_ = true;  // A file that does not fit is replaced first, if there is one at all.
+}
+
 // Also when an earlier commit of the new file failed: no record may go into a file that recovery
 // would not read.
 void Core::begin_log(std::size_t payload_size, bool small) {

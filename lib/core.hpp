@@ -152,6 +152,8 @@ class Core {
   // Replaces the manifest: `edit` for the structure; sequence, checkpoint and logs are filled in
   // here. Afterwards dead logs are recycled. Errors: as Catalog::replace.
   void commit(const std::function<void(Manifest&)>& edit);
+  // For recovery: the log to go on with. The manifest names its files.
+  void take_log(std::unique_ptr<WriteLog> taken);
   // True when the log takes such a record, in a file that the manifest knows. Under lock_log().
   [[nodiscard]] bool log_ready(std::size_t payload_size) const noexcept {
     return log_listed_ && log->fits(payload_size);

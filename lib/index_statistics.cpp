@@ -113,7 +113,7 @@ void add_counters(const Counters& counters, Statistics& figures) {
 
 void add_log(const Core& core, Statistics& figures) {
   if (core.log == nullptr) return;
-  figures.log_bytes_written = core.log->bytes_appended();
+  figures.log_bytes_written = core.log->bytes_written();
   figures.log_sync_count = core.log->sync_count();
   figures.log.unsynced_size = core.log->bytes_unsynced();
   core.log->describe_device_flushes(figures.log.device_flush);

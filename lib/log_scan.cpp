@@ -162,11 +162,27 @@ class Scanner {
     for (std::uint64_t at = scan_.end + kLogRecordAlignment;
          at + kLogRecordHeaderSize <= bytes_.size(); at += kLogRecordAlignment) {
       // No record has zeros here; most of what is looked at has.
+      at += zeros_at(at + 8);
+      if (at + kLogRecordHeaderSize > bytes_.size()) break;
       if (directory::load_le<std::uint64_t>(bytes_.data() + at + 8) == 0) continue;
       LogRecordHeader header;
       if (is_whole(at, header, hashed) || hashed > hashed_max) return at;
     }
     return 0;
+  }
+
+  // How many bytes from `at` on are zeros, in whole steps.
+  [[nodiscard]] std::uint64_t zeros_at(std::uint64_t at) const noexcept {
+    constexpr std::uint64_t kStep = 8 * sizeof(std::uint64_t);
+    std::uint64_t size = 0;
+    for (; at + size + kStep <= bytes_.size(); size += kStep) {
+      std::uint64_t any = 0;
+      for (std::uint64_t i = 0; i < kStep; i += sizeof any) {
+        any |= directory::load_le<std::uint64_t>(bytes_.data() + at + size + i);
+      }
+      if (any != 0) break;
+    }
+    return size;
   }
 
   [[nodiscard]] bool was_begun() const noexcept {

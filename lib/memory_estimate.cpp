@@ -150,6 +150,12 @@ std::uint64_t replayed_log_size(const directory::Directory& directory, const Man
   return size;
 }
 
+// Of the last one, which an open after the death of its process goes on with.
+std::uint64_t unsealed_log_size(const directory::Directory& directory, const Manifest& manifest) {
+  if (manifest.logs.empty() || manifest.logs.back().sealed_end != 0) return 0;
+  return directory.open(internal::log_file_name(manifest.logs.back().number))->size();
+}
+
 Manifest read_manifest(const directory::Directory& directory) {
   return internal::decode_manifest(
       directory.read_all(internal::kManifestName, internal::kManifestSizeMax),
@@ -160,8 +166,14 @@ MemoryEstimate estimate_of(const directory::Directory& directory, const Manifest
                            const Options& options) {
   const auto replayed = static_cast<std::uint64_t>(
       kDeltaPerLog * static_cast<double>(replayed_log_size(directory, manifest)));
-  return complete(measure_runs(directory, manifest, options),
-                  internal::jobs_size_max(manifest, options), replayed, options);
+  MemoryEstimate estimate = complete(measure_runs(directory, manifest, options),
+                                     internal::jobs_size_max(manifest, options), replayed, options);
+  if (!options.read_only) {
+    const std::uint64_t resumed = unsealed_log_size(directory, manifest);
+    estimate.at_open.mapped_log_size = resumed;
+    estimate.at_most.mapped_log_size = std::max(estimate.at_most.mapped_log_size, resumed);
+  }
+  return estimate;
 }
 
 // Segments of such fences, each with a main run.

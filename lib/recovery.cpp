@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -13,12 +12,9 @@
 #include <utility>
 #include <vector>
 
-#include "directory/check.hpp"
-#include "directory/checksum.hpp"
 #include "directory/mutant.hpp"
 #include "lib/checker.hpp"
-#include "lib/log_format.hpp"
-#include "lib/maintenance.hpp"
+#include "lib/log_recovery.hpp"
 #include "lib/merge_job.hpp"
 #include "lib/options_check.hpp"
 #include "lib/read_limits.hpp"
@@ -108,111 +104,6 @@ void open_segments(Core& core) {
   core.set_recovered_sequence(manifest->last_sequence);
 }
 
-// Puts one log record into the segments that have not flushed it.
-void replay_record(Core& core, const LogRecordView& record) {
-  OperationReader reader(record.operations);
-  OperationSequencer sequencer(record.sequence);
-  Operation operation;
-  while (reader.next(operation)) {
-    const Sequence sequence = sequencer.next(operation.kind);
-    if (sequence > record.sequence && VARVE_MUTANT("replay.batch_cut_short")) break;
-    if (operation.kind == OperationKind::EraseRange) {
-      apply_range_erase(core, operation.key, operation.value, sequence, true);
-      ++core.counters.recovered_operations;
-      continue;
-    }
-    const std::size_t index = core.routes().index_of(operation.key);
-    const Sequence flushed = core.manifest()->segments[index].flushed_sequence;
-    if (sequence <= flushed + (VARVE_MUTANT("replay.one_too_few") ? 1 : 0)) continue;
-    ++core.counters.recovered_operations;
-    core.routes().at(index)->insert(
-        operation.key, directory::hash64(operation.key),
-        operation.kind == OperationKind::Put ? segment::Kind::Value : segment::Kind::Tombstone,
-        operation.value, sequence, false);
-  }
-  core.set_recovered_sequence(sequencer.last());
-}
-
-std::string_view log_bytes(const Core& core, const directory::ImmutableFile& file,
-                           std::string& buffer) {
-  const bool untrusted = core.options.untrusted;
-  const std::uint64_t size_max = read_limits(untrusted).log_size_max;
-  if (file.size() > size_max) {
-    throw Error(ErrorCode::LimitExceeded,
-                file.name() + ": a log of at most " + std::to_string(size_max) +
-                    " bytes expected, " + std::to_string(file.size()) + " found",
-                core.directory->path() / file.name());
-  }
-  if (!untrusted) {
-    if (const std::string_view mapped = file.map(); !mapped.empty()) return mapped;
-  }
-  buffer.resize(file.size());
-  file.read(0, buffer);
-  return buffer;
-}
-
-std::shared_ptr<const directory::ImmutableFile> open_log(const Core& core,
-                                                         const LogRecordEntry& entry) {
-  const std::string name = log_file_name(entry.number);
-  try {
-    return core.directory->open(name);
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::NotFound) throw;
-    throw Error(ErrorCode::Corruption, name + ": the manifest names this log, but it is missing",
-                core.directory->path() / name);
-  }
-}
-
-// Hands the records of one live log to `visit`. Errors: Corruption where recovery must not go on.
-LogScan read_log(const Core& core, const LogRecordEntry& entry, std::string_view bytes,
-                 const std::function<void(const LogRecordView&)>& visit) {
-  const std::filesystem::path path = core.directory->path() / log_file_name(entry.number);
-  LogScan scan = scan_log(bytes,
-                          {.uuid = core.manifest()->uuid,
-                           .number = entry.number,
-                           .sealed_end = entry.sealed_end,
-                           .synced_end = entry.synced_end,
-                           .boot_id = core.directory->boot_id()},
-                          path.string(), visit);
-  if (scan.tail == LogScan::Tail::Damaged && !VARVE_MUTANT("replay.damage_is_the_end"))
-    throw Error(ErrorCode::Corruption, scan.message, path);
-  return scan;
-}
-
-// Throws what replaying the logs would throw of them, before anything on disk is changed: whoever
-// puts a lost file back must find the others as they were. Returns what each of them holds.
-std::vector<LogScan> check_logs(const Core& core) {
-  const auto manifest = core.manifest();
-  const auto& logs = manifest->logs;
-  std::vector<LogScan> scans;
-  scans.reserve(logs.size());
-  Sequence last = 0;
-  for (std::size_t i = 0; i < logs.size(); ++i) {
-    if (logs[i].sealed_end == 0 && i + 1 != logs.size()) {
-      throw Error(ErrorCode::Corruption,
-                  log_file_name(logs[i].number) +
-                      ": the manifest says that it is still being written, but lists a later log",
-                  core.directory->path() / kManifestName);
-    }
-    const auto file = open_log(core, logs[i]);
-    std::string buffer;
-    const LogScan scan =
-        read_log(core, logs[i], log_bytes(core, *file, buffer), [](const LogRecordView&) {});
-    if (scan.header.first_sequence <= last) {
-      const std::filesystem::path path = core.directory->path() / log_file_name(logs[i].number);
-      throw Error(ErrorCode::Corruption,
-                  path.string() + ", log header at byte 24: a first sequence above " +
-                      std::to_string(last) + " expected, " +
-                      std::to_string(scan.header.first_sequence) +
-                      " found: it begins before the log before it ends",
-                  path);
-    }
-    last = std::max(last, scan.last_operation_sequence);
-    scans.push_back(scan);
-  }
-  return scans;
-}
-
 // Options::untrusted: all that check({.deep = true}) looks at, before any of it is used.
 void verify_all(const Core& core) {
   const CheckReport report =
@@ -225,59 +116,6 @@ void verify_all(const Core& core) {
     if (!finding.found.empty()) message += ", " + finding.found + " found";
     throw Error(ErrorCode::Corruption, message, core.directory->path() / finding.file);
   }
-}
-
-// Replaying may need more memory than the budget: what is replayed is flushed as usual. Without
-// space it stays in memory: what the logs hold was in memory before, about.
-void flush_replayed(Core& core) {
-  if (core.space.lacks(Space::Use::Job)) return;
-  try {
-    while (flush_for_memory(core)) {
-    }
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::NoSpace) throw;
-    core.space.ran_out(Space::Use::Job, error);
-  }
-}
-
-// Replays one live log, of which check_logs() has told what it holds, and returns what the write
-// log must know of it.
-//
-// A process that died has left records that power loss may still take. They are made durable before
-// they are replayed: when memory runs full on the way, some segments are flushed, and what these
-// have must not outlast what came before it in others (docs/adr/0007).
-RecoveredLog replay_log(Core& core, const LogRecordEntry& entry, const LogScan& scan) {
-  const auto file = open_log(core, entry);
-  std::string buffer;
-  const std::string_view bytes = log_bytes(core, *file, buffer);
-  const bool read_only = core.options.read_only;
-  RecoveredLog recovered{entry, scan.last_operation_sequence};
-  const auto seal = [&] {
-    if (read_only || entry.sealed_end != 0) return;
-    recovered = seal_recovered_log(*core.directory, bytes, scan, entry.synced_end);
-  };
-  const bool late = VARVE_MUTANT("recovery.log_sealed_late");
-  if (!late) seal();
-  static_cast<void>(read_log(core, entry, bytes, [&](const LogRecordView& record) {
-    replay_record(core, record);
-    if (!read_only) flush_replayed(core);
-  }));
-  if (late) seal();
-  return recovered;
-}
-
-std::vector<RecoveredLog> replay_logs(Core& core, const std::vector<LogScan>& scans) {
-  std::vector<RecoveredLog> recovered;
-  const std::vector<LogRecordEntry> logs = core.manifest()->logs;
-  // While replaying, "the last sequence" is that of the record replayed last: a flush in between
-  // must not claim to have what is still to come.
-  core.set_recovered_sequence(core.manifest()->checkpoint);
-  recovered.reserve(logs.size());
-  for (std::size_t i = 0; i < logs.size(); ++i) {
-    recovered.push_back(replay_log(core, logs[i], scans[i]));
-  }
-  core.set_recovered_sequence(std::max(core.last_sequence(), core.manifest()->last_sequence));
-  return recovered;
 }
 
 // False: it is of no use, because its blocks were not copied with it or it is too large for today's
@@ -326,13 +164,10 @@ void remove_strays(Core& core) {
   for (const std::string& name : strays) core.directory->remove(name);
 }
 
-// From here on the index is ours to write: a new epoch, by one manifest edit. The log's first file
-// is made by the first write, so that opening costs no more than it must.
-void begin_writing(Core& core, const std::vector<RecoveredLog>& recovered) {
+// From here on the index is ours to write: a new epoch, by one manifest edit. Where no log is gone
+// on with, the first write makes one, so that opening costs no more than it must.
+void begin_writing(Core& core) {
   const Options& options = core.options;
-  core.log = std::make_unique<WriteLog>(*core.directory, core.manifest()->uuid,
-                                        options.tuning.log_file_size, core.locks.log_sync);
-  core.log->adopt(recovered);
   core.commit([&](Manifest& next) {
     if (!VARVE_MUTANT("recovery.epoch_kept")) ++next.writer_epoch;
     next.closed_cleanly = VARVE_MUTANT("recovery.still_called_clean");
@@ -389,13 +224,17 @@ std::unique_ptr<Core> recover(const std::shared_ptr<directory::Directory>& direc
   }
   open_segments(*core);
   core->share_memory();
-  const std::vector<LogScan> scans = check_logs(*core);
+  LogRecovery logs(*core);
+  logs.read();
   if (options.untrusted && !created) verify_all(*core);
   try {
-    if (!options.read_only) remove_strays(*core);
-    const std::vector<RecoveredLog> recovered = replay_logs(*core, scans);
     if (!options.read_only) {
-      begin_writing(*core, recovered);
+      remove_strays(*core);
+      logs.take_over();
+    }
+    logs.finish();
+    if (!options.read_only) {
+      begin_writing(*core);
       core->ownership->set_phase(true, core->manifest()->writer_epoch);
     }
   } catch (const Error& error) {

@@ -351,6 +351,31 @@ void WriteLog::adopt(const std::vector<RecoveredLog>& recovered) {
   }
 }
 
+void WriteLog::resume(const LogRecordEntry& entry, const LogScan& scan) {
+  VARVE_CHECK(file_ == nullptr && entry.sealed_end == 0);
+  VARVE_CHECK(live_.empty() || entry.number > live_.back().number);
+  const auto end = static_cast<std::size_t>(scan.end);
+  auto synced_end =
+      static_cast<std::size_t>(std::max<std::uint64_t>(entry.synced_end, kLogHeaderSize));
+  VARVE_CHECK(synced_end <= end);
+  live_.reserve(live_.size() + 1);  // As in rotate().
+  last_sequences_.reserve(live_.size() + 1);
+  recyclable_.reserve(live_.size() + 1);
+  file_ = directory_.resume_log(log_file_name(entry.number), synced_end, end);
+  live_.push_back(entry);
+  recyclable_.push_back(file_->capacity() == file_size_);
+  data_ = file_->data();
+  capacity_ = file_->capacity();
+  seed_ = log_seed(uuid_, entry.number);
+  last_sequence_ = std::max(scan.last_operation_sequence,
+                            scan.header.first_sequence - (scan.header.first_sequence != 0 ? 1 : 0));
+  if (VARVE_MUTANT("log.resumed_called_synced")) synced_end = end;
+  end_.store(end, std::memory_order_release);
+  synced_end_.store(synced_end, std::memory_order_release);
+  bytes_resumed_ = end - synced_end;
+  bytes_appended_.store(bytes_resumed_, std::memory_order_release);
+}
+
 std::uint64_t WriteLog::live_size() const noexcept {
   std::uint64_t size = 0;
   for (const LogRecordEntry& log : live_) size += log.sealed_end;

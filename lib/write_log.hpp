@@ -105,6 +105,11 @@ class WriteLog {
   // Takes over sealed files that recovery read and that are still needed, in ascending order.
   // Requires: nothing live yet.
   void adopt(const std::vector<RecoveredLog>& recovered);
+  // Goes on in the last one of them, which was never sealed: `scan` tells what a process of this
+  // machine run left in it, of which the medium has what lies before entry.synced_end. The rest
+  // counts as appended and not synced. Requires: no current file; adopt() first.
+  // Errors: as Directory::resume_log().
+  void resume(const LogRecordEntry& entry, const LogScan& scan);
   // Bytes in live files that recovery would read.
   [[nodiscard]] std::uint64_t live_size() const noexcept;
   // Bytes of the record that is staged, or was: kept for the next one. By the thread of append().
@@ -120,8 +125,12 @@ class WriteLog {
   // Removes what is kept for recycling: before a clean close, and when there is no space. False:
   // there was nothing. Errors: Io.
   bool remove_spares();
+  // Positions; with what a resumed file had that was not synced.
   [[nodiscard]] std::uint64_t bytes_appended() const noexcept {
     return bytes_appended_.load(std::memory_order_acquire);
+  }
+  [[nodiscard]] std::uint64_t bytes_written() const noexcept {  // By this process.
+    return bytes_appended() - bytes_resumed_;
   }
   [[nodiscard]] std::uint64_t bytes_unsynced() const noexcept {
     // In this order: what is synced by then was appended before.
@@ -177,6 +186,7 @@ class WriteLog {
   std::vector<std::uint64_t> spares_;
   std::atomic<std::uint64_t> bytes_appended_ = 0;  // Stored with release after end_.
   std::atomic<std::uint64_t> bytes_synced_ = 0;    // Never above bytes_appended_.
+  std::uint64_t bytes_resumed_ = 0;
   std::atomic<std::uint64_t> sync_count_ = 0;
   concurrent::LatencyHistogram flush_latencies_;
 

@@ -328,6 +328,39 @@ TEST_CASE("a recycled log has its new name, its old bytes and the capacity asked
         ErrorCode::AlreadyExists);
 }
 
+TEST_CASE("a log that was left is gone on with behind its end", "[directory][log]") {
+  const Subject directory(EVERY_KIND);
+  {
+    const auto log = directory->create_log("log-1", 300'000);
+    const std::string bytes = pattern(250'000);
+    log->write(0, bytes);
+    log->sync();
+  }
+  const std::size_t synced_end = GENERATE(std::size_t{0}, std::size_t{7}, std::size_t{200'000});
+  constexpr std::size_t kEnd = 200'000;
+  const auto log = directory->resume_log("log-1", synced_end, kEnd);
+  CHECK(log->name() == "log-1");
+  CHECK(log->capacity() == 300'000);
+  std::memcpy(log->data() + kEnd, "stored", 6);
+  log->publish(kEnd, kEnd + 6);
+  log->write(kEnd + 6, "written");
+  for (int i = 0; i < 2; ++i) {
+    log->sync();
+    CHECK(read(*directory, "log-1").substr(0, kEnd) == pattern(250'000).substr(0, kEnd));
+    CHECK(read(*directory, "log-1").substr(kEnd, 13) == "storedwritten");
+  }
+}
+
+TEST_CASE("a log that is absent or shorter than it was is not gone on with", "[directory][log]") {
+  const Subject directory(EVERY_KIND);
+  put(*directory, "log-1", "12345678");
+  static_cast<void>(directory->resume_log("log-1", 4, 8));
+  CHECK(code_of([&] { static_cast<void>(directory->resume_log("log-1", 4, 9)); }) ==
+        ErrorCode::Corruption);
+  CHECK(code_of([&] { static_cast<void>(directory->resume_log("log-2", 0, 0)); }) ==
+        ErrorCode::NotFound);
+}
+
 TEST_CASE("many threads may read, list and write at once", "[directory][concurrency]") {
   const Subject directory(EVERY_KIND);
   const std::string bytes = pattern(1 << 16);

@@ -107,6 +107,36 @@ TEST_CASE("what a log synced survives power loss, what it published survives the
   CHECK(lost);
 }
 
+// The kernel calls what a failed sync could not write clean, and the next sync of whoever comes
+// then does nothing.
+TEST_CASE("the first sync of a log that is gone on with writes what the last process could not",
+          "[directory][crash][log]") {
+  const bool mappable = GENERATE(true, false);
+  const std::size_t size = GENERATE(std::size_t{600}, std::size_t{2'500'000});
+  CAPTURE(mappable, size);
+  const auto disk = std::make_shared<Disk>();
+  disk->set_mappable(mappable);
+  const std::string bytes(size, 'r');
+  {
+    const auto directory = make_posix_directory(disk);
+    const auto log = directory->create_log("log-1", size + 4096);
+    log->write(0, bytes.substr(0, 100));
+    log->sync();
+    log->write(100, bytes.substr(100));
+    disk->add_fault({.operation = Operation::Sync, .drop_unsynced = true});
+    CHECK_THROWS_AS(log->sync(), Error);
+  }
+  const auto left = disk->after_kill();
+  const auto directory = make_posix_directory(left);
+  const auto log = directory->resume_log("log-1", 100, size);
+  log->write(size, "new");
+  log->sync();
+  for (const RebootPolicy& policy : reboot_policies(kSeedCount)) {
+    const std::string found = left->after_reboot(policy)->peek("log-1").value_or("");
+    CHECK((found.substr(0, size + 3) == bytes + "new"));
+  }
+}
+
 TEST_CASE("a refused step leaves no file under its name, and the directory usable",
           "[directory][fault]") {
   const auto operation = GENERATE(Operation::Create, Operation::Write, Operation::Allocate,

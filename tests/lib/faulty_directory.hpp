@@ -102,6 +102,12 @@ class FaultyDirectory final : public directory::Directory {
     faults.steps.push_back("recycle " + std::string(old_name) + " as " + std::string(name));
     return std::make_unique<FaultyLogFile>(inner_->recycle_log(old_name, name, capacity), faults);
   }
+  [[nodiscard]] std::unique_ptr<directory::LogFile> resume_log(std::string_view name,
+                                                               std::size_t synced_end,
+                                                               std::size_t end) override {
+    faults.steps.push_back("resume " + std::string(name));
+    return std::make_unique<FaultyLogFile>(inner_->resume_log(name, synced_end, end), faults);
+  }
   [[nodiscard]] std::unique_ptr<directory::Ownership> acquire(LockMode mode,
                                                               std::chrono::milliseconds wait,
                                                               bool create) override {

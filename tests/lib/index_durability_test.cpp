@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <string>
 
 #include "directory/directory.hpp"
 #include "directory/simulated_file_system.hpp"
+#include "lib/checker.hpp"
 #include "lib/segment_index_access.hpp"
 #include "tests/directory/child_process.hpp"
 #include "tests/support/catch.hpp"
@@ -23,6 +27,12 @@ using directory::SimulatedFileSystem;
 using internal::SegmentIndexAccess;
 using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""ns;
+
+std::size_t log_count(const SimulatedFileSystem& disk) {
+  const auto files = disk.list();
+  return static_cast<std::size_t>(std::count_if(
+      files.begin(), files.end(), [](const auto& file) { return file.name.starts_with("log-"); }));
+}
 
 }  // namespace
 
@@ -97,6 +107,104 @@ TEST_CASE("synced writes and sync() survive power loss", "[lib][lifecycle][durab
   CHECK(after_power_loss() == 2);
   index.sync();
   CHECK(after_power_loss() == 3);
+}
+
+TEST_CASE("what a dead process wrote is synced with the first sync of the next one",
+          "[lib][lifecycle][durability]") {
+  auto disk = std::make_shared<SimulatedFileSystem>();
+  const auto open = [&](const std::shared_ptr<SimulatedFileSystem>& on) {
+    return SegmentIndexAccess::open(directory::make_posix_directory(on), tiny_options());
+  };
+  const bool by_write = GENERATE(true, false);
+  {
+    SegmentIndex index = open(disk);
+    for (int i = 0; i < 10; ++i) index.put("old " + std::to_string(i), "v");
+    disk = disk->after_kill();
+  }
+  SegmentIndex index = open(disk);
+  CHECK(index.statistics().recovered_operation_count == 10);
+  const std::uint64_t unsynced_size = index.statistics().log.unsynced_size;
+  CHECK(unsynced_size > 10 * 5);
+  CHECK(scan_all(open(disk->after_reboot({}))).empty());  // As before the process died.
+  index.put("new", "v");
+  CHECK(index.statistics().log.unsynced_size > unsynced_size);
+  CHECK(index.statistics().log_bytes_written < unsynced_size);
+  if (by_write) {
+    index.put("synced", "v", {.durability = Durability::Synced, .deadline = {}});
+  } else {
+    index.sync();
+  }
+  CHECK(index.statistics().log.unsynced_size == 0);
+  CHECK(scan_all(open(disk->after_reboot({}))).size() == (by_write ? 12 : 11));
+}
+
+TEST_CASE("processes that die one after the other go on in one log",
+          "[lib][lifecycle][durability]") {
+  auto disk = std::make_shared<SimulatedFileSystem>();
+  for (int process = 0; process < 5; ++process) {
+    SegmentIndex index =
+        SegmentIndexAccess::open(directory::make_posix_directory(disk), tiny_options());
+    CHECK(scan_all(index).size() == static_cast<std::size_t>(3 * process));
+    for (int i = 0; i < 3; ++i) index.put(std::to_string(process) + std::to_string(i), "v");
+    CHECK(log_count(*disk) == 1);
+    disk = disk->after_kill();
+  }
+  const auto next = disk->after_reboot({.data = directory::RebootPolicy::Data::Kept});
+  SegmentIndex index =
+      SegmentIndexAccess::open(directory::make_posix_directory(next), tiny_options());
+  index.put("another", "v");  // Another run of the machine has a log of its own.
+  CHECK(log_count(*next) == 2);
+  CHECK(scan_all(index).size() == 16);
+}
+
+TEST_CASE("a record that its process died in is written over", "[lib][lifecycle][durability]") {
+  auto disk = std::make_shared<SimulatedFileSystem>();
+  const auto open = [&](const std::shared_ptr<SimulatedFileSystem>& on) {
+    return SegmentIndexAccess::open(directory::make_posix_directory(on), tiny_options());
+  };
+  {
+    SegmentIndex index = open(disk);
+    index.put("whole", "v");
+    index.put("half", std::string(500, 'h'));
+    disk = disk->after_kill();
+  }
+  std::string bytes = disk->peek("log-1.varve").value();
+  const std::size_t at = bytes.find("half");
+  REQUIRE(at != std::string::npos);
+  bytes.replace(at + 100, 500, std::string(500, '\0'));
+  disk->plant("log-1.varve", bytes);
+  const std::size_t size = GENERATE(std::size_t{0}, std::size_t{500}, std::size_t{900});
+  SegmentIndex index = open(disk);
+  CHECK(scan_all(index).size() == 1);
+  index.put("next", std::string(size, 'n'));
+  const SegmentIndex after = open(disk->after_kill());
+  CHECK(scan_all(after) == Entries{{"next", std::string(size, 'n')}, {"whole", "v"}});
+  CHECK(log_count(*disk) == 1);
+  const auto dead = directory::make_posix_directory(disk->after_kill());
+  CHECK(internal::check_directory(*dead, {.deep = true}).sound());
+}
+
+// It has the right tag, checksum and sequence to follow a record of the length of the lost one.
+TEST_CASE("a record behind one that power loss took does not come back",
+          "[lib][lifecycle][durability]") {
+  auto disk = std::make_shared<SimulatedFileSystem>();
+  const auto open = [&](const std::shared_ptr<SimulatedFileSystem>& on) {
+    return SegmentIndexAccess::open(directory::make_posix_directory(on), tiny_options());
+  };
+  {
+    SegmentIndex index = open(disk);
+    for (const char* key : {"1 kept", "2 lost", "3 late"}) index.put(key, "value");
+    disk = disk->after_reboot({.data = directory::RebootPolicy::Data::Kept});
+  }
+  std::string bytes = disk->peek("log-1.varve").value();
+  const std::size_t at = bytes.find("2 lost");
+  REQUIRE(at != std::string::npos);
+  bytes.replace(at, 6, 6, '\0');
+  disk->plant("log-1.varve", bytes);
+  SegmentIndex index = open(disk);
+  CHECK(scan_all(index) == Entries{{"1 kept", "value"}});
+  index.put("4 next", "value");
+  CHECK(scan_all(open(disk->after_kill())) == Entries{{"1 kept", "value"}, {"4 next", "value"}});
 }
 
 TEST_CASE("a sync interval syncs by the first write behind it", "[lib][lifecycle][durability]") {

@@ -80,6 +80,11 @@ class UnmappedDirectory final : public directory::Directory {
                                                                 std::size_t capacity) override {
     return inner_->recycle_log(old_name, name, capacity);
   }
+  [[nodiscard]] std::unique_ptr<directory::LogFile> resume_log(std::string_view name,
+                                                               std::size_t synced_end,
+                                                               std::size_t end) override {
+    return inner_->resume_log(name, synced_end, end);
+  }
   [[nodiscard]] std::unique_ptr<directory::Ownership> acquire(LockMode mode,
                                                               std::chrono::milliseconds wait,
                                                               bool create) override {

@@ -308,6 +308,65 @@ TEST_CASE("a recovered log is cut to what was recovered, sealed, and released in
   CHECK(directory.names() == std::vector<std::string>{"log-5.varve"});
 }
 
+TEST_CASE("a log that a process left is gone on with, and what it left is synced with the rest",
+          "[lib][write_log]") {
+  FaultyDirectory directory;
+  {
+    WriteLog log(directory, kUuid, kFileSize, kSyncClass);
+    log.rotate(4, 1, 0);
+    log.append_operation(1, OperationKind::Put, "k", "v");
+    log.append_operation(2, OperationKind::Put, "k", "w");
+  }
+  const LogScan left = read(directory, 4).scan;
+  WriteLog log(directory, kUuid, kFileSize, kSyncClass);
+  log.adopt({{.entry = {3, 5000, 5000}, .last_sequence = 0}});
+  log.resume({.number = 4, .synced_end = kLogHeaderSize}, left);
+  CHECK(log.live().size() == 2);
+  CHECK(log.live().back() == LogRecordEntry{4, 0, kLogHeaderSize});
+  CHECK(log.live_size() == 5000 + left.end);
+  CHECK(log.bytes_unsynced() == left.end - kLogHeaderSize);
+  CHECK(log.bytes_written() == 0);
+  CHECK(log.fits(kFileSize - left.end - kLogRecordHeaderSize));
+  CHECK_FALSE(log.fits(kFileSize - left.end - kLogRecordHeaderSize + 1));
+
+  const int sync_count = directory.faults.sync_count;
+  log.append_operation(3, OperationKind::Put, "k", "x");
+  CHECK(read(directory, 4).sequences == std::vector<Sequence>{1, 2, 3});
+  CHECK(log.bytes_written() == log_record_size(WriteLog::operation_payload_size("k", "x")));
+  log.sync();
+  CHECK(directory.faults.sync_count == sync_count + 1);
+  CHECK(log.bytes_unsynced() == 0);
+  CHECK(log.live().back().synced_end == read(directory, 4).scan.end);
+  log.rotate(5, 4, 0);
+  CHECK(log.live()[1].sealed_end == read(directory, 4, log.live()[1]).scan.end);
+  log.release_through(3);
+  log.remove_released();
+  CHECK(directory.names() == std::vector<std::string>{"log-4.varve", "log-5.varve"});
+  log.rotate(6, 5, 0);  // Of the usual size, the resumed file serves again.
+  CHECK(directory.faults.steps.back() == "sync log-6.varve");
+  CHECK(directory.faults.recycle_count == 1);
+}
+
+TEST_CASE("the sync of a log that was left without records, or synced, writes nothing",
+          "[lib][write_log]") {
+  FaultyDirectory directory;
+  const bool empty = GENERATE(true, false);
+  {
+    WriteLog log(directory, kUuid, kFileSize, kSyncClass);
+    log.rotate(4, 7, 0);
+    if (!empty) log.append_operation(7, OperationKind::Put, "k", "v");
+  }
+  const LogScan left = read(directory, 4).scan;
+  WriteLog log(directory, kUuid, kFileSize, kSyncClass);
+  log.resume({.number = 4, .synced_end = empty ? 0 : left.end}, left);
+  const int sync_count = directory.faults.sync_count;
+  CHECK(log.bytes_unsynced() == 0);
+  log.sync();
+  CHECK(directory.faults.sync_count == sync_count);
+  log.append_operation(empty ? 7 : 8, OperationKind::Put, "k", "w");
+  CHECK(read(directory, 4).sequences.back() == (empty ? 7 : 8));
+}
+
 TEST_CASE("syncs from other threads go along with appends and rotations", "[lib][write_log]") {
   auto directory = directory::make_memory_directory();
   WriteLog log(*directory, kUuid, kFileSize, kSyncClass);
