@@ -114,7 +114,8 @@ class Directory {
   // Creates `name` with what `write` appends. When it returns, the file and its name survive power
   // loss; when it throws (also from `write`), there is no `name`. After a crash at any point there
   // is the whole file, or none (and perhaps a "*.tmp", which whoever opens the index removes).
-  // Errors: AlreadyExists (before `write` is called), Io, NoSpace, ReadOnly, SyncError.
+  // Errors: AlreadyExists (before `write` is called, or after it when something has got the name
+  // meanwhile, which stays as it is), Io, NoSpace, ReadOnly, SyncError.
   virtual void put_immutable(std::string_view name, const std::function<void(Sink&)>& write) = 0;
   // Replaces `name` (which may be absent) as a whole: after a crash at any point it holds the old
   // bytes or the new. Durable when it returns.

@@ -34,10 +34,18 @@ void FileReplacer::start_write_back() {
 }
 
 void FileReplacer::commit() {
+  commit_by(&FileSystem::rename);
+}
+
+void FileReplacer::commit_new() {
+  commit_by(&FileSystem::rename_new);
+}
+
+void FileReplacer::commit_by(Rename rename) {
   VARVE_CHECK(!renamed_);
-  if (VARVE_MUTANT("file.named_before_sync")) file_system_.rename(tmp_name_, name_);
+  if (VARVE_MUTANT("file.named_before_sync")) (file_system_.*rename)(tmp_name_, name_);
   if (!VARVE_MUTANT("file.not_synced")) sync_or_doubt(*tmp_);
-  if (!VARVE_MUTANT("file.named_before_sync")) file_system_.rename(tmp_name_, name_);
+  if (!VARVE_MUTANT("file.named_before_sync")) (file_system_.*rename)(tmp_name_, name_);
   renamed_ = true;
   if (!VARVE_MUTANT("file.name_not_synced")) sync_or_doubt(file_system_);
 }

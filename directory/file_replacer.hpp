@@ -26,6 +26,8 @@ void sync_or_doubt(Syncable& what) {
 //
 //   append()*   commit(): 1. sync the tmp file   2. rename it to `name`   3. sync the directory
 //
+// commit_new() takes the same steps for a file that is to replace nothing.
+//
 // Durability: when commit() returns, the new bytes survive power loss. Crash before 2: the old
 // file, and a ".tmp" which the next open deletes. Crash between 2 and 3: either file, each whole.
 // A failed sync is never retried: the kernel may already have dropped the dirty pages.
@@ -45,10 +47,14 @@ class FileReplacer {
   // file has little left to wait for.
   void start_write_back();
   void commit();
+  void commit_new();  // The name must be free. Errors: AlreadyExists; what has it stays as it is.
   [[nodiscard]] std::uint64_t size() const noexcept { return size_; }
   [[nodiscard]] bool renamed() const noexcept { return renamed_; }
 
  private:
+  using Rename = void (FileSystem::*)(std::string_view from, std::string_view to);
+  void commit_by(Rename rename);
+
   FileSystem& file_system_;  // Outlives us.
   const std::string name_;
   const std::string tmp_name_;

@@ -87,9 +87,12 @@ class FileSystem {
   // Errors: NotFound; Corruption when `name` is not a regular file (links are never followed).
   [[nodiscard]] virtual std::unique_ptr<File> open(std::string_view name, bool writable) = 0;
   virtual void rename(std::string_view from, std::string_view to) = 0;  // Replaces `to`.
-  virtual void remove(std::string_view name) = 0;                       // Errors: NotFound, Io.
-  [[nodiscard]] virtual bool exists(std::string_view name) const = 0;   // Of whatever kind.
-  [[nodiscard]] virtual std::vector<FileInfo> list() const = 0;         // Every entry, by name.
+  // As rename(), but to a name that nothing has: looked at and taken in one step, where the system
+  // can do that. Errors: AlreadyExists, and both are as they were.
+  virtual void rename_new(std::string_view from, std::string_view to) = 0;
+  virtual void remove(std::string_view name) = 0;                      // Errors: NotFound, Io.
+  [[nodiscard]] virtual bool exists(std::string_view name) const = 0;  // Of whatever kind.
+  [[nodiscard]] virtual std::vector<FileInfo> list() const = 0;        // Every entry, by name.
   // Others than the directory's owner may put files into it or take them away.
   [[nodiscard]] virtual bool is_writable_by_others() const { return false; }
   virtual void sync() = 0;  // When it returns, creations, renames and removals survive power loss.

@@ -8,6 +8,7 @@
 #include "directory/check.hpp"
 #include "directory/file_name.hpp"
 #include "directory/local_ownership.hpp"
+#include "directory/system_failure.hpp"
 #include "varve/error.hpp"
 
 namespace varve::directory {
@@ -84,23 +85,16 @@ MemoryDirectory::Bytes MemoryDirectory::find(std::string_view name) const {
   return found->second;
 }
 
-void MemoryDirectory::fail_as_taken(std::string_view name) const {
-  throw Error(
-      ErrorCode::AlreadyExists,
-      "cannot create " + (path_ / name).string() + ": something has that name; move it away",
-      path_ / name);
-}
-
 void MemoryDirectory::check_absent(std::string_view name) const {
   VARVE_CHECK(is_file_name(name) && !is_temporary_name(name));
   const std::lock_guard lock(mutex_);
-  if (files_.contains(name)) fail_as_taken(name);
+  if (files_.contains(name)) throw taken_name(path_ / name);
 }
 
 void MemoryDirectory::insert(std::string_view name, const Bytes& bytes) {
   VARVE_CHECK(is_file_name(name) && !is_temporary_name(name));
   const std::lock_guard lock(mutex_);
-  if (!files_.try_emplace(std::string(name), bytes).second) fail_as_taken(name);
+  if (!files_.try_emplace(std::string(name), bytes).second) throw taken_name(path_ / name);
 }
 
 void MemoryDirectory::put_immutable(std::string_view name,

@@ -47,7 +47,6 @@ class MemoryDirectory final : public Directory {
   [[nodiscard]] bool holds_index() const;
   void insert(std::string_view name, const Bytes& bytes);
   void check_absent(std::string_view name) const;
-  [[noreturn]] void fail_as_taken(std::string_view name) const;
 
   const std::filesystem::path path_;
   const std::shared_ptr<LocalOwnership> ownership_;

@@ -16,6 +16,7 @@
 #include "directory/ownership.hpp"
 #include "directory/posix_file_system.hpp"
 #include "directory/posix_log_file.hpp"
+#include "directory/system_failure.hpp"
 #include "varve/error.hpp"
 
 namespace varve::directory {
@@ -130,11 +131,7 @@ PosixDirectory::PosixDirectory(std::shared_ptr<FileSystem> file_system,
 
 void PosixDirectory::check_absent(std::string_view name) const {
   VARVE_CHECK(is_file_name(name) && !is_temporary_name(name));
-  if (!file_system_->exists(name)) return;
-  const std::filesystem::path file_path = path_ / name;
-  throw Error(ErrorCode::AlreadyExists,
-              "cannot create " + file_path.string() + ": something has that name; move it away",
-              file_path);
+  if (file_system_->exists(name)) throw taken_name(path_ / name);
 }
 
 void PosixDirectory::remove_quietly(std::string_view name) noexcept {
@@ -152,7 +149,7 @@ void PosixDirectory::put_immutable(std::string_view name, const std::function<vo
   write(sink);
   sink.flush();
   try {
-    file.commit();
+    VARVE_MUTANT("file.stray_replaced") ? file.commit() : file.commit_new();
   } catch (...) {
     if (file.renamed()) remove_quietly(name);
     throw;
@@ -236,7 +233,11 @@ std::unique_ptr<LogFile> PosixDirectory::recycle_log(std::string_view old_name,
   const bool grows = file->size() < capacity;
   file->allocate(std::max<std::uint64_t>(file->size(), capacity));
   if (grows && !VARVE_MUTANT("log.growth_not_synced")) sync_or_doubt(*file);
-  file_system_->rename(old_name, name);
+  if (VARVE_MUTANT("log.stray_replaced")) {
+    file_system_->rename(old_name, name);
+  } else {
+    file_system_->rename_new(old_name, name);
+  }
   if (!VARVE_MUTANT("log.new_name_not_synced")) sync_or_doubt(*file_system_);
   return make_posix_log_file(std::string(name), std::move(file));
 }

@@ -16,10 +16,11 @@ namespace varve::directory {
 // The Directory over a FileSystem: this is where files are written, synced, renamed and their
 // directory synced, in the order that power loss demands.
 //
-//   put_immutable  tmp: create, write in chunks of kWriteChunkSize, sync; rename; sync directory
-//   replace        the same, for bytes that exist already
+//   put_immutable  tmp: create, write in chunks of kWriteChunkSize, sync; rename to a name that is
+//                  free; sync directory
+//   replace        the same, for bytes that exist already, whatever has the name
 //   create_log     create, allocate, sync; sync directory
-//   recycle_log    open, allocate and sync if it grows; rename; sync directory
+//   recycle_log    open, allocate and sync if it grows; rename to a free name; sync directory
 //   resume_log     open, allocate; the first sync: write what was not synced, sync
 //   reserve        create or open; truncate if it shrinks, else allocate
 //

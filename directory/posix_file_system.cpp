@@ -60,6 +60,22 @@ int sync_descriptor(int fd) noexcept {
 #endif
 }
 
+// renameat() to a name that nothing has, else EEXIST; another errno where that cannot be had.
+int rename_to_free_name([[maybe_unused]] int directory_fd, [[maybe_unused]] const char* from,
+                        [[maybe_unused]] const char* to) noexcept {
+#if defined(RENAME_NOREPLACE)
+  return ::renameat2(directory_fd, from, directory_fd, to, RENAME_NOREPLACE);
+#else
+  errno = ENOSYS;
+  return -1;
+#endif
+}
+
+// A file system without it says EINVAL, a kernel ENOSYS, a filter of system calls either or EPERM.
+bool is_lacking(int error_number) noexcept {
+  return error_number == EINVAL || error_number == ENOSYS || error_number == EPERM;
+}
+
 FileKind kind_of(mode_t mode) noexcept {
   if (S_ISREG(mode)) return FileKind::Regular;
   if (S_ISDIR(mode)) return FileKind::Directory;
@@ -254,6 +270,18 @@ void PosixFileSystem::rename(std::string_view from, std::string_view to) {
   if (::renameat(parent, std::string(from).c_str(), parent, std::string(to).c_str()) != 0) {
     throw system_failure(errno, "rename to " + std::string(to) + " the file", path_ / from);
   }
+}
+
+void PosixFileSystem::rename_new(std::string_view from, std::string_view to) {
+  const int parent = directory_fd();
+  if (rename_to_free_name(parent, std::string(from).c_str(), std::string(to).c_str()) == 0) return;
+  const int error_number = errno;
+  if (error_number == EEXIST) throw taken_name(path_ / to);
+  if (!is_lacking(error_number)) {
+    throw system_failure(error_number, "rename to " + std::string(to) + " the file", path_ / from);
+  }
+  if (exists(to)) throw taken_name(path_ / to);
+  rename(from, to);
 }
 
 void PosixFileSystem::remove(std::string_view name) {

@@ -21,6 +21,8 @@ namespace varve::directory {
 // The descriptor is opened at first use and kept, so an object may exist before its directory.
 // Links are never followed, special files never opened for more than an instant, and files with a
 // second name (hard links) refused: somebody else could write through that name.
+// rename_new() is one step on Linux; where the file system or the kernel has no such call, or it is
+// forbidden, it looks first, and replaces what comes between that and the renaming.
 // Files are created for their owner alone (0600). Descriptors are close-on-exec and at least 3.
 class PosixFileSystem final : public FileSystem {
  public:
@@ -33,6 +35,7 @@ class PosixFileSystem final : public FileSystem {
   [[nodiscard]] std::unique_ptr<File> create(std::string_view name) override;
   [[nodiscard]] std::unique_ptr<File> open(std::string_view name, bool writable) override;
   void rename(std::string_view from, std::string_view to) override;
+  void rename_new(std::string_view from, std::string_view to) override;
   void remove(std::string_view name) override;
   [[nodiscard]] bool exists(std::string_view name) const override;
   [[nodiscard]] std::vector<FileInfo> list() const override;

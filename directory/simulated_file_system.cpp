@@ -438,6 +438,17 @@ void SimulatedFileSystem::rename(std::string_view from, std::string_view to) {
   }
   core_->medium.rename(from, to);
 }
+void SimulatedFileSystem::rename_new(std::string_view from, std::string_view to) {
+  const std::lock_guard lock(core_->mutex);
+  core_->begin_or_fail(Operation::Rename, from, to);
+  if (core_->medium.find(from) == nullptr) {
+    throw system_failure(ENOENT, "rename", std::filesystem::path(core_->label) / from);
+  }
+  if (core_->medium.find(to) != nullptr) {
+    throw taken_name(std::filesystem::path(core_->label) / to);
+  }
+  core_->medium.rename(from, to);
+}
 void SimulatedFileSystem::remove(std::string_view name) {
   const std::lock_guard lock(core_->mutex);
   core_->begin_or_fail(Operation::Remove, name);

@@ -123,8 +123,8 @@ class SimulatedFileSystem final : public FileSystem {
   [[nodiscard]] bool power_is_cut() const;
   [[nodiscard]] std::uint64_t step_count() const;
   // Calls `watcher` with the number of each step before it is taken, while all other calls wait. It
-  // may ask for step_count(), after_reboot() and after_kill(), and call nothing else of this
-  // object.
+  // may call step_count(), steps(), after_reboot(), after_kill() and plant(), and nothing else of
+  // this object.
   void watch_steps(std::function<void(std::uint64_t step)> watcher);
   // Every step so far, e.g. "rename MANIFEST.tmp MANIFEST": a protocol as plain text.
   [[nodiscard]] std::vector<std::string> steps() const;
@@ -165,6 +165,7 @@ class SimulatedFileSystem final : public FileSystem {
   [[nodiscard]] std::unique_ptr<File> create(std::string_view name) override;
   [[nodiscard]] std::unique_ptr<File> open(std::string_view name, bool writable) override;
   void rename(std::string_view from, std::string_view to) override;
+  void rename_new(std::string_view from, std::string_view to) override;
   void remove(std::string_view name) override;
   [[nodiscard]] bool exists(std::string_view name) const override;
   [[nodiscard]] std::vector<FileInfo> list() const override;

@@ -37,4 +37,9 @@ Error system_failure(int error_number, std::string_view operation,
   return {code_of(error_number), message, path, system};
 }
 
+Error taken_name(const std::filesystem::path& path) {
+  return {ErrorCode::AlreadyExists,
+          "cannot create " + path.string() + ": something has that name; move it away", path};
+}
+
 }  // namespace varve::directory

@@ -14,5 +14,7 @@ namespace varve::directory {
 // `operation` completes "cannot ...", e.g. "sync".
 [[nodiscard]] Error system_failure(int error_number, std::string_view operation,
                                    const std::filesystem::path& path);
+// The AlreadyExists for a new file whose name something has.
+[[nodiscard]] Error taken_name(const std::filesystem::path& path);
 
 }  // namespace varve::directory

@@ -86,7 +86,7 @@ ConcurrentWriter::Request ConcurrentWriter::admit(const WriteOptions& options, s
     request.deadline =
         Clock::now() + std::chrono::duration_cast<Clock::duration>(*options.deadline);
   }
-  if (erases) {
+  if (erases || VARVE_MUTANT("reserve.given_to_growth")) {
     admit_erase(request, size);
   } else {
     if (core_.space.is_short()) [[unlikely]]

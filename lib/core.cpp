@@ -394,7 +394,7 @@ void Core::keep_reserve() {
 }
 
 void Core::admit_growth() {
-  if (!space.lacks(Space::Use::Reserve)) return;
+  if (!space.lacks(Space::Use::Reserve) || VARVE_MUTANT("reserve.used_up_by_growth")) return;
   if (space.worth_trying(Space::Use::Reserve)) keep_reserve();
   if (space.lacks(Space::Use::Reserve)) space.refuse();
 }

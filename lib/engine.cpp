@@ -45,7 +45,7 @@ void Engine::make_room(const WriteOptions& options, bool erases) {
     return;
   if (!erases) core_->admit_growth();
   const bool inline_allowed = core_->options.tuning.inline_maintenance && !options.deadline;
-  if (inline_allowed && erases) {
+  if (inline_allowed && (erases || VARVE_MUTANT("reserve.given_to_growth"))) {
     make_room_for_erase();
   } else if (inline_allowed) {
     make_room_for_growth();

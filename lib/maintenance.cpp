@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "directory/mutant.hpp"
 #include "segment/compaction.hpp"
 #include "varve/error.hpp"
 
@@ -227,7 +228,7 @@ namespace {
 
 bool do_due_job(Core& core, const JobControl& control) {
   if (core.space.is_short() && merge_one_erased(core, control)) return true;
-  if (core.space.lacks(Space::Use::Reserve)) {
+  if (core.space.lacks(Space::Use::Reserve) && !VARVE_MUTANT("reserve.used_up_by_jobs")) {
     // What is left of the reserve is for erases and for what their caller asks for: only their
     // memory may need it.
     return core.flushable_size() >= core.memory_budget.deltas() && flush_for_memory(core, control);

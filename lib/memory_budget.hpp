@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstddef>
 
+#include "directory/mutant.hpp"
 #include "varve/options.hpp"
 
 namespace varve::internal {
@@ -29,12 +30,13 @@ class MemoryBudget {
   // The others have `size` bytes, or may have them soon.
   void share(std::size_t size) noexcept {
     std::size_t deltas = most_;
-    if (limit_ != 0) {
+    if (limit_ != 0 && !VARVE_MUTANT("memory.limit_ignored")) {
       // The last fifth is for what the deltas' pool keeps for reuse (ChunkPool). Where jobs have
       // threads of their own, which may come to a processor late, there are more holes in it and
       // more deltas that are flushed and still held: up to half of what is written to was seen.
       const std::size_t left = (limit_ - std::min(limit_, size)) / 5 * (has_threads_ ? 3 : 4);
-      deltas = std::max(kDeltasMin, std::min(most_, left));
+      const std::size_t least = VARVE_MUTANT("memory.least_not_left") ? kDeltasMin / 4 : kDeltasMin;
+      deltas = std::max(least, std::min(most_, left));
     }
     deltas_.store(deltas, std::memory_order_relaxed);
     paced_from_.store(static_cast<std::size_t>(static_cast<double>(deltas) * kPacedFrom),

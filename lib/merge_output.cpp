@@ -24,7 +24,7 @@ void JobControl::check() const {
 
 Claim::Claim(const Core& core, std::vector<SegmentPtr> segments)
     : core_(core), segments_(std::move(segments)) {
-  if (core.concurrency == nullptr) return;
+  if (core.concurrency == nullptr || VARVE_MUTANT("job.segment_not_claimed")) return;
   std::size_t count = 0;
   try {
     for (; count < segments_.size(); ++count) core.concurrency->jobs.claim(segments_[count]->id());
@@ -35,7 +35,7 @@ Claim::Claim(const Core& core, std::vector<SegmentPtr> segments)
 }
 
 Claim::~Claim() {
-  if (core_.concurrency == nullptr) return;
+  if (core_.concurrency == nullptr || VARVE_MUTANT("job.claim_kept")) return;
   for (const SegmentPtr& segment : segments_) core_.concurrency->jobs.give_up(segment->id());
 }
 

@@ -144,6 +144,18 @@ TEST_CASE("an immutable file is never written twice", "[directory]") {
   CHECK(names(*directory) == "a ");
 }
 
+TEST_CASE("what gets the name of a file that is being written stays, and the writer is told",
+          "[directory]") {
+  const Subject directory(EVERY_KIND);
+  const auto overtaken = [&](Sink& sink) {
+    sink.append("late");
+    static_cast<void>(directory->create_log("a", 4096));
+  };
+  CHECK(code_of([&] { directory->put_immutable("a", overtaken); }) == ErrorCode::AlreadyExists);
+  CHECK(read(*directory, "a").size() == 4096);
+  CHECK(names(*directory) == "a ");
+}
+
 TEST_CASE("replace makes or replaces a file as a whole", "[directory]") {
   const Subject directory(EVERY_KIND);
   directory->replace("MANIFEST", "long contents");

@@ -116,6 +116,33 @@ TEST_CASE("what is planted under a tmp file's name is removed, never followed",
   CHECK(read_file(victim) == "secret");
 }
 
+TEST_CASE("a file is not renamed over what was planted under its new name",
+          "[directory][posix][security]") {
+  const auto what = GENERATE(as<std::string>(), "symlink", "dangling symlink", "hard link",
+                             "directory", "fifo", "socket");
+  CAPTURE(what);
+  const test::TemporaryDirectory temporary;
+  const fs::path inside = temporary.path() / "index";
+  const fs::path victim = temporary.path() / "victim";
+  fs::create_directory(inside);
+  write_file(victim, "secret");
+  write_file(inside / "a.tmp", "bytes");
+  plant(what, inside / "a", victim);
+  const fs::file_type planted = fs::symlink_status(inside / "a").type();
+  PosixFileSystem file_system(inside);
+  const Error error = thrown_by([&] { file_system.rename_new("a.tmp", "a"); });
+  CHECK(error.code() == ErrorCode::AlreadyExists);
+  CHECK(error.path() == inside / "a");
+  CHECK(fs::symlink_status(inside / "a").type() == planted);
+  CHECK(read_file(inside / "a.tmp") == "bytes");
+  CHECK(read_file(victim) == "secret");
+  fs::remove(inside / "a");
+  file_system.rename_new("a.tmp", "a");
+  CHECK(read_file(inside / "a") == "bytes");
+  CHECK_FALSE(fs::exists(inside / "a.tmp"));
+  CHECK(thrown_by([&] { file_system.rename_new("a.tmp", "b"); }).code() == ErrorCode::NotFound);
+}
+
 TEST_CASE("a directory under a tmp file's name is an error that names it", "[directory][posix]") {
   const test::TemporaryDirectory temporary;
   fs::create_directory(temporary.path() / "a.tmp");

@@ -310,6 +310,21 @@ TEST_CASE("the watcher of steps sees the medium before each of them", "[director
   CHECK(seen.size() == 3);
 }
 
+TEST_CASE("what gets a log's new name while that is made ready stays, and the log its old one",
+          "[directory][simulated]") {
+  const auto disk = std::make_shared<SimulatedFileSystem>();
+  const auto directory = make_posix_directory(disk);
+  static_cast<void>(directory->create_log("log-1.varve", 4096));
+  disk->watch_steps([&](std::uint64_t) { disk->plant("log-2.varve", "of another"); });
+  const auto recycle = [&] {
+    static_cast<void>(directory->recycle_log("log-1.varve", "log-2.varve", 8192));
+  };
+  CHECK(test::error_of(recycle) == ErrorCode::AlreadyExists);
+  disk->watch_steps({});
+  CHECK(contents(*disk, "log-2.varve") == "of another");
+  CHECK(contents(*disk, "log-1.varve").size() == 8192);
+}
+
 TEST_CASE("media of the same names and bytes have the same fingerprint, and no others",
           "[directory][simulated]") {
   SimulatedFileSystem disk, other;

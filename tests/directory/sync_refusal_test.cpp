@@ -72,4 +72,35 @@ TEST_CASE("a log that the device refuses to sync is an error", "[directory][posi
   log->sync();  // What that is worth is for the caller to know.
 }
 
+// As on file systems and kernels that cannot, or where a filter of system calls forbids it.
+TEST_CASE("where nothing is renamed without replacing, the name is looked at first",
+          "[directory][posix][fault]") {
+  const int error_number = GENERATE(EINVAL, ENOSYS, EPERM);
+  CAPTURE(error_number);
+  const TemporaryDirectory temporary;
+  const auto directory = make_posix_directory(temporary.path());
+  const Refusal refused(SystemCall::Renameat2, error_number, 0, test::kAlways);
+  directory->put_immutable("a", [](Sink& sink) { sink.append("bytes"); });
+  CHECK(directory->read_all("a", 100) == "bytes");
+  const auto overtaken = [&](Sink&) { static_cast<void>(directory->create_log("b", kLogSize)); };
+  CHECK(error_of([&] { directory->put_immutable("b", overtaken); }) == ErrorCode::AlreadyExists);
+  CHECK(directory->read_all("b", kLogSize).size() == kLogSize);
+  static_cast<void>(directory->recycle_log("b", "c", kLogSize));
+  CHECK(refused.refused() == 3);
+  CHECK(directory->list().size() == 2);
+}
+
+TEST_CASE("a renaming that the system refuses is an error and leaves no file",
+          "[directory][posix][fault]") {
+  const TemporaryDirectory temporary;
+  const auto directory = make_posix_directory(temporary.path());
+  const Refusal refused(SystemCall::Renameat2, EIO);
+  const Error error =
+      thrown_by([&] { directory->put_immutable("a", [](Sink& sink) { sink.append("x"); }); });
+  CHECK(error.code() == ErrorCode::Io);
+  CHECK(error.system().value() == EIO);
+  CHECK(refused.refused() == 1);
+  CHECK(directory->list().empty());
+}
+
 }  // namespace varve::directory

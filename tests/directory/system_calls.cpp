@@ -122,6 +122,11 @@ int openat(int directory, const char* name, int flags, ...) {
   if (refuses(SystemCall::Openat)) return -1;
   return static_cast<int>(pass_on(SYS_openat, directory, name, flags, mode));
 }
+int renameat2(int from_directory, const char* from, int to_directory, const char* to,
+              unsigned flags) noexcept {
+  if (refuses(SystemCall::Renameat2)) return -1;
+  return static_cast<int>(pass_on(SYS_renameat2, from_directory, from, to_directory, to, flags));
+}
 ssize_t pread(int file, void* to, size_t size, off_t offset) {
   if (refuses(SystemCall::Pread)) return -1;
   return pass_on(SYS_pread64, file, to, size, offset);

@@ -20,6 +20,7 @@ enum class SystemCall {
   Openat,
   Pread,
   Pwrite,
+  Renameat2,
 };
 
 inline constexpr int kAlways = std::numeric_limits<int>::max();

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,6 +26,8 @@ struct Faults {
   std::optional<Error> acquire_error;  // What acquire() throws, if anything.
   std::vector<directory::FileInfo> also_listed;
   std::vector<std::string> steps;
+  // Bytes of immutable files that were complete, by the kind that their names begin with.
+  std::map<std::string, std::uint64_t, std::less<>> written_sizes;
 };
 
 [[noreturn]] inline void fail(ErrorCode code) {
@@ -66,7 +70,12 @@ class FaultyDirectory final : public directory::Directory {
   }
   void put_immutable(std::string_view name,
                      const std::function<void(directory::Sink&)>& write) override {
-    inner_->put_immutable(name, write);
+    std::uint64_t size = 0;
+    inner_->put_immutable(name, [&](directory::Sink& sink) {
+      write(sink);
+      size = sink.offset();
+    });
+    faults.written_sizes[std::string(name.substr(0, name.find('-')))] += size;
   }
   void replace(std::string_view name, std::string_view bytes) override {
     faults.steps.push_back("replace " + std::string(name));

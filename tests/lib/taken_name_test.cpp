@@ -8,8 +8,11 @@
 #include <string>
 #include <vector>
 
+#include "directory/directory.hpp"
+#include "directory/simulated_file_system.hpp"
 #include "lib/file_names.hpp"
 #include "lib/manifest.hpp"
+#include "lib/segment_index_access.hpp"
 #include "tests/lib/plant.hpp"
 #include "tests/lib/store_image.hpp"
 #include "tests/support/catch.hpp"
@@ -186,6 +189,55 @@ TEST_CASE("what has the name of a new segment's run does not stop a split", "[li
   store.index().compact();
   store.check_entries();
   store.check_reopened();
+}
+
+// Between the look at its name and the renaming there is all the time that writing it takes.
+TEST_CASE("what gets the name of a file that a job is writing is left alone", "[lib][taken]") {
+  const Access access = GENERATE(Access::Bare, Access::Synchronized, Access::Concurrent);
+  const bool main = GENERATE(false, true);
+  CAPTURE(to_string(access), main);
+  const auto disk = std::make_shared<directory::SimulatedFileSystem>();
+  Options options = tiny_options();
+  options.access = access;
+  options.tuning.inline_maintenance = false;
+  const auto open = [&] {
+    return internal::SegmentIndexAccess::open(directory::make_posix_directory(disk), options);
+  };
+  SegmentIndex index = open();
+  Entries entries;
+  const auto put = [&](int count, const std::string& value) {
+    for (int i = 0; i < count; ++i) {
+      index.put(std::to_string(i), value);
+      entries[std::to_string(i)] = value;
+    }
+  };
+  put(300, std::string(100, 'a'));
+  index.compact();
+  put(2, "b");
+  std::string taken;
+  disk->watch_steps([&](std::uint64_t) {
+    const std::string step = disk->steps().back();
+    if (!taken.empty() || !step.ends_with(".varve.tmp") || !step.starts_with("write ")) return;
+    taken = step.substr(6, step.size() - 10);
+    disk->plant(taken, "of another");
+  });
+  const Error error = thrown_by([&] { main ? index.compact() : index.flush(); });
+  CHECK(error.code() == ErrorCode::AlreadyExists);
+  CHECK(taken.starts_with(main ? "main-" : "delta-"));
+  CHECK(error.path().filename() == taken);
+  CHECK(disk->peek(taken) == "of another");
+  CHECK(index.lifecycle() == Lifecycle::Ready);
+  main ? index.compact() : index.flush();
+  CHECK(disk->peek(taken) == "of another");
+  const auto found = [&] {
+    Entries all;
+    for (const auto& [key, value] : index.scan()) all.emplace(key, value);
+    return all;
+  };
+  CHECK((found() == entries));
+  index.close();
+  index = open();
+  CHECK((found() == entries));
 }
 
 TEST_CASE("names that are all taken are told, and jobs go on once they are free", "[lib][taken]") {
