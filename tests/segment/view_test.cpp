@@ -102,6 +102,13 @@ class Layers {
 
 enum class Parts : std::uint8_t { All, Main, Deltas };
 
+// The newest version of the key at `place`.
+std::size_t first_of_key(const std::vector<Version>& versions, std::size_t place) {
+  const std::string& key = versions[place].key;
+  while (place > 0 && versions[place - 1].key == key) --place;
+  return place;
+}
+
 void check_answer(const FoundEntry& found, const Version* expected) {
   const bool live = expected != nullptr && expected->kind == Kind::Value;
   REQUIRE(found.found == live);
@@ -236,9 +243,8 @@ TEST_CASE("merged layers go straight as far as a reader sees one value after the
     const Sequence at =
         i % 3 == 0 ? layers.last_sequence() : layers.random()() % layers.last_sequence();
     const auto index = [&] { return static_cast<std::size_t>(layers.random()() % all.size()); };
-    std::size_t place = index();
+    std::size_t place = first_of_key(all, index());
     const std::string end = i % 4 == 0 ? "" : all[index()].key;
-    while (place > 0 && all[place - 1].key == all[place].key) --place;
     source.seek(all[place].key);
     // As a scan does: to versions that a reader at `at` sees, straight as far as that goes.
     for (int steps = 0; steps < 20; ++steps) {
@@ -274,8 +280,7 @@ TEST_CASE("merged layers go straight as far as a reader sees one value after the
     // Backwards as ever.
     if (place == all.size()) continue;
     source.seek_before(all[place].key);
-    std::size_t first = place;
-    while (first > 0 && all[first - 1].key == all[place].key) --first;
+    const std::size_t first = first_of_key(all, place);
     REQUIRE(source.valid() == (first > 0));
     if (first > 0) REQUIRE(source.entry().key == all[first - 1].key);
   }
