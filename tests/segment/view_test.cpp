@@ -102,6 +102,27 @@ class Layers {
 
 enum class Parts : std::uint8_t { All, Main, Deltas };
 
+// Adds some of the layers, and returns their versions in order.
+std::vector<Version> add_parts(Layers& layers, Parts parts, MergingSource& source) {
+  const View& view = layers.view();
+  std::vector<Version> versions = layers.all();
+  if (parts == Parts::Main) {
+    source.add(*view.runs.back().run);
+    std::erase_if(versions, [](const Version& version) { return version.sequence != 0; });
+  } else {
+    source.add(*view.active);
+    source.add(*view.frozen[0]);
+  }
+  if (parts == Parts::All) {
+    for (const RunLayer& layer : view.runs) source.add(*layer.run);
+  } else if (parts == Parts::Deltas) {
+    const Sequence in_runs = view.runs.front().record.last_sequence;
+    std::erase_if(versions, [&](const Version& version) { return version.sequence <= in_runs; });
+  }
+  std::sort(versions.begin(), versions.end(), before);
+  return versions;
+}
+
 // The newest version of the key at `place`.
 std::size_t first_of_key(const std::vector<Version>& versions, std::size_t place) {
   const std::string& key = versions[place].key;
@@ -222,22 +243,8 @@ TEST_CASE("merged layers go straight as far as a reader sees one value after the
   const auto parts = GENERATE(Parts::All, Parts::Main, Parts::Deltas);
   CAPTURE(static_cast<int>(shape), static_cast<int>(reads), static_cast<int>(parts));
   Layers layers(shape, reads, 51);
-  const View& view = layers.view();
-  std::vector<Version> all = layers.all();
   MergingSource source;
-  if (parts == Parts::Main) {
-    source.add(*view.runs.back().run);
-    std::erase_if(all, [](const Version& version) { return version.sequence != 0; });
-  } else {
-    source.add(*view.active);
-    source.add(*view.frozen[0]);
-    const Sequence in_runs = parts == Parts::All ? 0 : view.runs.front().record.last_sequence;
-    std::erase_if(all, [&](const Version& v) { return in_runs != 0 && v.sequence <= in_runs; });
-  }
-  if (parts == Parts::All) {
-    for (const RunLayer& layer : view.runs) source.add(*layer.run);
-  }
-  std::sort(all.begin(), all.end(), before);
+  const std::vector<Version> all = add_parts(layers, parts, source);
   std::size_t straight_count = 0;
   for (int i = 0; i < 600; ++i) {
     const Sequence at =
