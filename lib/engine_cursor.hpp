@@ -21,7 +21,7 @@ namespace varve::internal {
 // Walks segment by segment over a merged view of each. Holds one segment's view at a time, so that
 // a long scan keeps little alive; with snapshot isolation all of them are read at one sequence.
 // Thread-safety: one thread at a time; any thread may write meanwhile where the core allows it, and
-// then the constructor and step() must be called under an epoch pin.
+// then the constructor and step() must be called under an epoch pin (not step_straight()).
 class EngineCursor {
  public:
   EngineCursor(Core& core, const ScanOptions& options);

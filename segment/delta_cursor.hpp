@@ -19,9 +19,9 @@ namespace varve::segment::delta_detail {
 // separator. Records outlive the cursor and separators are never taken back, so it needs no
 // pointer into a node between two moves, and the writer may split and recycle nodes as it likes.
 //
-// A leaf is ordered as far as it is needed: a seek selects one record by its head, and whoever goes
-// on gets what lies in his direction in order, by heads as well. Records are touched when they are
-// shown, and fetched shortly before.
+// A leaf is ordered as far as it is needed, by its heads: after a seek the next few records are
+// selected one by one, and whoever goes on gets all that lies in his direction in order. Records
+// are touched when they are shown, and fetched shortly before.
 //
 // Invariant: values_[0, count_) name the leaf's slots, each once; those at positions
 // [ordered_begin_, ordered_end_) are in order, those in front are smaller, those behind greater.
@@ -47,8 +47,8 @@ class DeltaCursor final : public EntrySource {
  private:
   enum class Edge : std::uint8_t { First, Last };
   static constexpr unsigned kSlotBits = 6;
-  // Selecting a record costs one pass over the heads, sorting them as much as seven.
-  static constexpr std::size_t kSelectedMax = 1;
+  // Selecting a record costs one pass over the heads, sorting them as much as about seven.
+  static constexpr std::size_t kSelectedMax = 8;
   static constexpr std::size_t kFetchedAhead = 4;  // Records.
   static constexpr std::size_t kTiesMax = 8;
   bool load_leaf_of(std::string_view key, Side side);  // False: the delta is empty.

@@ -97,7 +97,6 @@ void RunCursor::seek_before(std::string_view key) {
 // Equal heads leave the order open: then it is up to next().
 void RunCursor::go_straight(const StraightLimits& limits) noexcept {
   constexpr std::uint64_t kAboveAllHeads = std::uint64_t{1} << 32;
-  for (std::size_t at = 0; at < kFetchedAhead; at += 64) __builtin_prefetch(next_ + at);
   straight_key_size_max_ = std::min(limits.key_size_max, key_capacity_);
   straight_end_ = prefix_size_ + kShortSuffixSize <= straight_key_size_max_ ? kAboveAllHeads : 0;
   if (limits.end.empty() || VARVE_MUTANT("scan.straight_past_end")) return;

@@ -64,19 +64,20 @@ class RunCursor final : public EntrySource {
     if ((tag & (kSequenceTag | kTombstoneTag)) != 0) return false;
     const std::size_t size = rest_size(suffix_size);
     const std::string_view value(rest + size, static_cast<std::size_t>(tag >> kTagBits));
+    char* const key = key_;
+    const std::size_t key_size = prefix_size_ + static_cast<std::size_t>(suffix_size);
+    char* const suffix = key + prefix_size_;
     if (size > kShortRestSize) [[unlikely]] {
-      if (prefix_size_ + suffix_size > straight_key_size_max_) return false;
+      if (key_size > straight_key_size_max_) return false;
       copy_rest(rest, size);
     } else {
-      std::memcpy(key_ + prefix_size_ + kHeadSize, rest, kShortRestSize);
+      std::memcpy(suffix + kHeadSize, rest, kShortRestSize);
     }
-    store_head(key_ + prefix_size_, head);
+    store_head(suffix, head);
     index_ = index;
     next_ = value.data() + value.size();
-    entry_.key = {key_, prefix_size_ + static_cast<std::size_t>(suffix_size)};
+    entry_.key = {key, key_size};
     entry_.value = value;
-    __builtin_prefetch(next_ + kFetchedAhead);
-    __builtin_prefetch(next_ + kFetchedAhead + 64);
     return true;
   }
   void seek_to_last() override;
@@ -92,8 +93,6 @@ class RunCursor final : public EntrySource {
   static constexpr std::size_t kShortRestSize = 32;
   static_assert(kShortRestSize <= kBlockSlack);
   static constexpr std::size_t kShortSuffixSize = kHeadSize + kShortRestSize;
-  // After a seek the processor does not know yet that a scan has begun.
-  static constexpr std::size_t kFetchedAhead = 256;  // Bytes.
 
   void next_block();
   void enter(std::size_t block);

@@ -102,6 +102,34 @@ class Layers {
 
 enum class Parts : std::uint8_t { All, Main, Deltas };
 
+// Adds some of the layers, and returns their versions in order.
+std::vector<Version> add_parts(Layers& layers, Parts parts, MergingSource& source) {
+  const View& view = layers.view();
+  std::vector<Version> versions = layers.all();
+  if (parts == Parts::Main) {
+    source.add(*view.runs.back().run);
+    std::erase_if(versions, [](const Version& version) { return version.sequence != 0; });
+  } else {
+    source.add(*view.active);
+    source.add(*view.frozen[0]);
+  }
+  if (parts == Parts::All) {
+    for (const RunLayer& layer : view.runs) source.add(*layer.run);
+  } else if (parts == Parts::Deltas) {
+    const Sequence in_runs = view.runs.front().record.last_sequence;
+    std::erase_if(versions, [&](const Version& version) { return version.sequence <= in_runs; });
+  }
+  std::sort(versions.begin(), versions.end(), before);
+  return versions;
+}
+
+// The newest version of the key at `place`.
+std::size_t first_of_key(const std::vector<Version>& versions, std::size_t place) {
+  const std::string& key = versions[place].key;
+  while (place > 0 && versions[place - 1].key == key) --place;
+  return place;
+}
+
 void check_answer(const FoundEntry& found, const Version* expected) {
   const bool live = expected != nullptr && expected->kind == Kind::Value;
   REQUIRE(found.found == live);
@@ -215,30 +243,15 @@ TEST_CASE("merged layers go straight as far as a reader sees one value after the
   const auto parts = GENERATE(Parts::All, Parts::Main, Parts::Deltas);
   CAPTURE(static_cast<int>(shape), static_cast<int>(reads), static_cast<int>(parts));
   Layers layers(shape, reads, 51);
-  const View& view = layers.view();
-  std::vector<Version> all = layers.all();
   MergingSource source;
-  if (parts == Parts::Main) {
-    source.add(*view.runs.back().run);
-    std::erase_if(all, [](const Version& version) { return version.sequence != 0; });
-  } else {
-    source.add(*view.active);
-    source.add(*view.frozen[0]);
-    const Sequence in_runs = parts == Parts::All ? 0 : view.runs.front().record.last_sequence;
-    std::erase_if(all, [&](const Version& v) { return in_runs != 0 && v.sequence <= in_runs; });
-  }
-  if (parts == Parts::All) {
-    for (const RunLayer& layer : view.runs) source.add(*layer.run);
-  }
-  std::sort(all.begin(), all.end(), before);
+  const std::vector<Version> all = add_parts(layers, parts, source);
   std::size_t straight_count = 0;
   for (int i = 0; i < 600; ++i) {
     const Sequence at =
         i % 3 == 0 ? layers.last_sequence() : layers.random()() % layers.last_sequence();
     const auto index = [&] { return static_cast<std::size_t>(layers.random()() % all.size()); };
-    std::size_t place = index();
+    std::size_t place = first_of_key(all, index());
     const std::string end = i % 4 == 0 ? "" : all[index()].key;
-    while (place > 0 && all[place - 1].key == all[place].key) --place;
     source.seek(all[place].key);
     // As a scan does: to versions that a reader at `at` sees, straight as far as that goes.
     for (int steps = 0; steps < 20; ++steps) {
@@ -274,8 +287,7 @@ TEST_CASE("merged layers go straight as far as a reader sees one value after the
     // Backwards as ever.
     if (place == all.size()) continue;
     source.seek_before(all[place].key);
-    std::size_t first = place;
-    while (first > 0 && all[first - 1].key == all[place].key) --first;
+    const std::size_t first = first_of_key(all, place);
     REQUIRE(source.valid() == (first > 0));
     if (first > 0) REQUIRE(source.entry().key == all[first - 1].key);
   }
