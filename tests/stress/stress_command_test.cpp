@@ -41,11 +41,11 @@ TEST_CASE_METHOD(StressCommand, "a seed draws the same cycles again", "[stress][
 
 TEST_CASE_METHOD(StressCommand, "a program that is done by itself, or never steps, is told so",
                  "[stress][process][torture]") {
-  CHECK(run("torture --cycles 3 --json json -- bash -c 'echo ack 1'") == 0);
+  CHECK(run("torture --cycles 3 --run-ms 5000 --json json -- bash -c 'echo ack 1'") == 0);
   CHECK(figure("operations") == 1);
-  CHECK(run("torture --cycles 3 -- bash -c 'exit 3'") == 1);
+  CHECK(run("torture --cycles 3 --run-ms 5000 -- bash -c 'exit 3'") == 1);
   CHECK(said("ended by itself in phase run: exit status 3"));
-  CHECK(run("torture --cycles 3 -- bash -c 'echo ack soon'") == 1);
+  CHECK(run("torture --cycles 3 --run-ms 5000 -- bash -c 'echo ack soon'") == 1);
   CHECK(said("\"ack N\" expected"));
 }
 
