@@ -77,7 +77,7 @@ const std::vector<Scenario> kRecoveries = {
      .other_options = [](Options& options) { options.memory_budget = 256 << 10; },
      .steps = {{Overwrite, 4}},
      .before = Before{{{Load, 80, 3000}, {Compact}, {Overwrite, 70, 3000}}},
-     .expectations = {{Replayed, 70}, {Splits, 0}}},
+     .expectations = {{Replayed, 70}, {Splits, 0}, {RecoveryFlushes}}},
     {.name = "recovery of segments that flushed at different times",
      .options = piling_up,
      .steps = {{Batch, 3}, {Flush}, {Batch, 3}},

@@ -221,7 +221,8 @@ void ScriptRun::open_as(bool read_only) {
   index_.emplace(open_on(medium_, options));
   ++figures_[Figure::Opens];
   figures_[Figure::Replayed] += index_->statistics().recovered_operation_count;
-  figures_[Figure::RecoveryFlushes] += count_steps("rename delta-", first_step);
+  figures_[Figure::RecoveryFlushes] +=
+      count_steps("rename delta-", first_step) + count_steps("rename main-", first_step);
 }
 
 void ScriptRun::open() {

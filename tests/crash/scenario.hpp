@@ -65,7 +65,7 @@ enum class Figure : std::uint8_t {
   RemovedFiles,
   Punches,
   Replayed,         // Operations, over all opens.
-  RecoveryFlushes,  // Delta files written by opens.
+  RecoveryFlushes,  // Delta files and main runs written by opens.
   SegmentsMax,
   RangeTombstonesMax,
   KeptVersions,  // Entries that a merge kept for a snapshot's sake: those in runs beyond the keys.
