@@ -41,9 +41,10 @@ TEST_CASE_METHOD(StressCommand, "a store that is replaced by an older copy is fo
 
 TEST_CASE_METHOD(StressCommand, "a log that lost its newer half is found out",
                  "[stress][process]") {
-  CHECK(run("--cycles 3 --seed 6 --plant short-log --json json --dir kept") == 1);
+  // Damaged is the first store that a worker has written to before it was killed.
+  CHECK(run("--cycles 20 --seed 6 --plant short-log --json json --dir kept") == 1);
   CAPTURE(read("out"), read("err"));
-  CHECK(said("MISMATCH in cycle 1: "));
+  CHECK(said("MISMATCH in cycle "));
   CHECK(figure("damaged") == 1);
   CHECK(std::filesystem::exists(temporary.path() / "kept/store/MANIFEST"));
   CHECK(std::filesystem::exists(temporary.path() / "kept/expected"));
