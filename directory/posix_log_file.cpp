@@ -17,16 +17,16 @@ constexpr std::size_t kRewriteSize = std::size_t{1} << 20;  // Bytes at a time.
 
 // Makes the range dirty again, for the next sync to write it; there may be appends behind it.
 // Afterwards it is empty. A failure leaves some of it: the file must not be written again then.
-void write_resumed_again(File& file, ResumedRange& range) {
+void write_resumed_again(const std::string& name, File& file, ResumedRange& range) {
   if (range.from == range.to || VARVE_MUTANT("log.resumed_not_written_again")) return;
   std::string bytes(std::min(kRewriteSize, range.to - range.from), '\0');
   while (range.from < range.to) {
     bytes.resize(std::min(bytes.size(), range.to - range.from));
     const std::size_t read = file.read(range.from, bytes);
     if (read < bytes.size()) {
-      throw Error(ErrorCode::Io, "the log became shorter, at byte " +
-                                     std::to_string(range.from + read) +
-                                     ", while it was being written again");
+      throw Error(ErrorCode::Io, name + ": " + std::to_string(range.to) +
+                                     " bytes expected, the file ends at byte " +
+                                     std::to_string(range.from + read));
     }
     file.write(range.from, bytes);
     range.from += bytes.size();
@@ -58,7 +58,7 @@ class MappedLogFile final : public LogFile {
     file_->write(from, bytes);
   }
   void sync() override {
-    write_resumed_again(*file_, resumed_);
+    write_resumed_again(name_, *file_, resumed_);
     let_go_behind(published_.load(std::memory_order_acquire), kSmallUnit);
     if (VARVE_MUTANT("log.not_synced")) return;
     file_->sync();
@@ -121,7 +121,7 @@ class BufferedLogFile final : public LogFile {
     publish(from, from + bytes.size());
   }
   void sync() override {
-    write_resumed_again(*file_, resumed_);
+    write_resumed_again(name_, *file_, resumed_);
     file_->sync();
   }
 

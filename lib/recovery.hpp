@@ -15,11 +15,11 @@ enum class OpenMode : std::uint8_t {
   Create,  // Only a new one: AlreadyExists otherwise.
 };
 
-// Takes the directory's lock, reads the manifest, opens the runs, replays the log, removes strays
-// of ours, begins a new log and raises the writer epoch. A crash in the middle of it leaves what
-// was there: the one manifest replacement at the end decides.
-// Errors: Locked, NotFound, AlreadyExists, Corruption (naming file and offset), Unsupported,
-// Mismatch, Io, NoSpace.
+// Takes the directory's lock, reads the manifest, opens the runs, checks and replays the log,
+// removes strays of ours, takes the log over and raises the writer epoch. A crash in the middle of
+// it leaves what was there, perhaps with some of it flushed; the manifest replacement at the end
+// says who owns it. Errors: Locked, NotFound, AlreadyExists, Corruption (naming file and offset),
+// Unsupported, Mismatch, Io, NoSpace.
 [[nodiscard]] std::unique_ptr<Core> open_core(std::shared_ptr<directory::Directory> directory,
                                               const Options& options, OpenMode mode);
 

@@ -48,6 +48,14 @@ Read read(const Directory& directory, std::uint64_t number, LogRecordEntry entry
   return result;
 }
 
+// Number 4, with two records, as by a process that died.
+void leave_log(Directory& directory) {
+  WriteLog log(directory, kUuid, kFileSize, kSyncClass);
+  log.rotate(4, 1, 0);
+  log.append_operation(1, OperationKind::Put, "k", "v");
+  log.append_operation(2, OperationKind::Put, "k", "w");
+}
+
 TEST_CASE("what was appended is in the file at once", "[lib][write_log]") {
   const auto durability = GENERATE(Durability::Process, Durability::Synced);
   FaultyDirectory directory;
@@ -274,12 +282,7 @@ TEST_CASE("files made for a huge record, and spares at a close, are removed", "[
 TEST_CASE("a recovered log is cut to what was recovered, sealed, and released in its turn",
           "[lib][write_log]") {
   FaultyDirectory directory;
-  {
-    WriteLog log(directory, kUuid, kFileSize, kSyncClass);
-    log.rotate(4, 1, 0);
-    log.append_operation(1, OperationKind::Put, "k", "v");
-    log.append_operation(2, OperationKind::Put, "k", "w");
-  }
+  leave_log(directory);
   const Read before = read(directory, 4);
   const std::string bytes = directory.read_all(log_file_name(4), 1 << 20);
   const RecoveredLog recovered = seal_recovered_log(directory, bytes, before.scan, 0);
@@ -393,12 +396,7 @@ TEST_CASE("a file that cannot be prepared is made by the rotation, or the log is
 TEST_CASE("a log that a process left is gone on with, and what it left is synced with the rest",
           "[lib][write_log]") {
   FaultyDirectory directory;
-  {
-    WriteLog log(directory, kUuid, kFileSize, kSyncClass);
-    log.rotate(4, 1, 0);
-    log.append_operation(1, OperationKind::Put, "k", "v");
-    log.append_operation(2, OperationKind::Put, "k", "w");
-  }
+  leave_log(directory);
   const LogScan left = read(directory, 4).scan;
   WriteLog log(directory, kUuid, kFileSize, kSyncClass);
   log.adopt({{.entry = {3, 5000, 5000}, .last_sequence = 0}});
