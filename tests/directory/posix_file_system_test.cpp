@@ -54,16 +54,26 @@ void plant(const std::string& what, const fs::path& path, const fs::path& victim
   }
 }
 
-TEST_CASE("what is planted under a data file's name is Corruption, and never touched",
-          "[directory][posix][security]") {
-  const auto what = GENERATE(as<std::string>(), "symlink", "dangling symlink", "hard link",
-                             "directory", "fifo", "socket");
-  CAPTURE(what);
+#define EVERY_PLANT \
+  as<std::string>(), "symlink", "dangling symlink", "hard link", "directory", "fifo", "socket"
+
+// A directory to plant something in, and a file beside it that must stay as it is.
+struct Scene {
+  Scene() {
+    fs::create_directory(inside);
+    write_file(victim, "secret");
+  }
   const test::TemporaryDirectory temporary;
   const fs::path inside = temporary.path() / "index";
   const fs::path victim = temporary.path() / "victim";
-  fs::create_directory(inside);
-  write_file(victim, "secret");
+};
+
+TEST_CASE("what is planted under a data file's name is Corruption, and never touched",
+          "[directory][posix][security]") {
+  const auto what = GENERATE(EVERY_PLANT);
+  CAPTURE(what);
+  const Scene scene;
+  const fs::path &inside = scene.inside, &victim = scene.victim;
   plant(what, inside / "main-1-1.varve", victim);
   const auto directory = make_posix_directory(inside);
   const std::string_view name = "main-1-1.varve";
@@ -118,14 +128,10 @@ TEST_CASE("what is planted under a tmp file's name is removed, never followed",
 
 TEST_CASE("a file is not renamed over what was planted under its new name",
           "[directory][posix][security]") {
-  const auto what = GENERATE(as<std::string>(), "symlink", "dangling symlink", "hard link",
-                             "directory", "fifo", "socket");
+  const auto what = GENERATE(EVERY_PLANT);
   CAPTURE(what);
-  const test::TemporaryDirectory temporary;
-  const fs::path inside = temporary.path() / "index";
-  const fs::path victim = temporary.path() / "victim";
-  fs::create_directory(inside);
-  write_file(victim, "secret");
+  const Scene scene;
+  const fs::path &inside = scene.inside, &victim = scene.victim;
   write_file(inside / "a.tmp", "bytes");
   plant(what, inside / "a", victim);
   const fs::file_type planted = fs::symlink_status(inside / "a").type();
