@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "directory/posix_log_file.hpp"
 
+#include <sys/utsname.h>
+
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
+#include <string_view>
 #include <utility>
 
 #include "directory/check.hpp"
@@ -33,6 +37,21 @@ void write_resumed_again(const std::string& name, File& file, ResumedRange& rang
   }
 }
 
+// Before Linux 6.2 a page that was let go of while somebody stored to it could be forgotten to be
+// dirty: it was no longer known to be mapped when the other processor could still store through its
+// translation (Linux 5df397dec7c4). Other systems are not known to be free of it.
+bool pages_being_stored_to_stay_dirty() noexcept {
+  static const bool stay = [] {
+    utsname system{};
+    if (::uname(&system) != 0 || std::string_view(system.sysname) != "Linux") return false;
+    char* rest = nullptr;
+    const unsigned long major = std::strtoul(system.release, &rest, 10);
+    const unsigned long minor = *rest == '.' ? std::strtoul(rest + 1, nullptr, 10) : 0;
+    return major > 6 || (major == 6 && minor >= 2);
+  }();
+  return stay;
+}
+
 class MappedLogFile final : public LogFile {
  public:
   MappedLogFile(std::string name, std::unique_ptr<File> file,
@@ -48,7 +67,8 @@ class MappedLogFile final : public LogFile {
   void publish(std::size_t from, std::size_t to) override {
     VARVE_CHECK(from <= to && to <= capacity());
     published_.store(to, std::memory_order_release);
-    if (to + kLogPopulateAhead > populated_.load(std::memory_order_relaxed)) {
+    if (to + kLogPopulateAhead > populated_.load(std::memory_order_relaxed) &&
+        !syncing_.load(std::memory_order_relaxed)) {
       populate_beyond(to);
       let_go_behind(to, kHugePageSize);
     }
@@ -59,9 +79,15 @@ class MappedLogFile final : public LogFile {
   }
   void sync() override {
     write_resumed_again(name_, *file_, resumed_);
-    let_go_behind(published_.load(std::memory_order_acquire), kSmallUnit);
+    const std::size_t published = published_.load(std::memory_order_acquire);
+    let_go_behind(published, kSmallUnit);
+    if (pages_being_stored_to_stay_dirty()) {
+      syncing_.store(true, std::memory_order_relaxed);
+      let_go_ahead();
+    }
     if (VARVE_MUTANT("log.not_synced")) return;
     file_->sync();
+    syncing_.store(false, std::memory_order_relaxed);
   }
 
  private:
@@ -71,14 +97,23 @@ class MappedLogFile final : public LogFile {
   // What is written is not touched again. Left in the address space, each of its pages would
   // interrupt every processor that the process runs on when the kernel writes it back. In whole
   // huge pages, unless they are about to be written back: a part of one would be cut into small
-  // ones first. Never a page that an append may be storing to: kernels before 6.2 could forget that
-  // it is dirty.
+  // ones first. Never a page that an append may be storing to.
   void let_go_behind(std::size_t position, std::size_t unit) noexcept {
     const std::size_t whole = position / unit * unit;
     std::size_t from = let_go_.load(std::memory_order_relaxed);
     if (whole > from && let_go_.compare_exchange_strong(from, whole, std::memory_order_relaxed)) {
       mapping_->let_go(from, whole);
     }
+  }
+  // The rest that a sync would write back, with the pages that are ready for appends: those it
+  // would make unwritable, one by one, and the next appends would fault on each. The next publish()
+  // readies them again together.
+  void let_go_ahead() noexcept {
+    const std::size_t published = published_.load(std::memory_order_relaxed);
+    const std::size_t populated = populated_.load(std::memory_order_relaxed);
+    if (populated <= published) return;
+    mapping_->let_go(let_go_.load(std::memory_order_relaxed), populated);
+    populated_.store(published, std::memory_order_relaxed);
   }
   // Two threads may both come here; then one range is readied twice, or one not at all.
   void populate_beyond(std::size_t position) noexcept {
@@ -97,6 +132,7 @@ class MappedLogFile final : public LogFile {
   std::atomic<std::size_t> populated_ = 0;
   std::atomic<std::size_t> published_;
   std::atomic<std::size_t> let_go_ = 0;
+  std::atomic<bool> syncing_ = false;  // Appends ready no pages: the sync would write them.
 };
 
 class BufferedLogFile final : public LogFile {

@@ -354,7 +354,9 @@ void Background::measure_held() {
   core_.measure_held_memory();
 }
 
+// Nobody waits for it but a writer who has come to the log's end before the next file was ready.
 void Background::keep_log() {
+  directory::make_thread_nicer(static_cast<int>(core_.options.tuning.maintenance_nice));
   const auto interval = core_.options.sync_interval;
   std::unique_lock lock(mutex_);
   while (!stopping_) {
@@ -364,7 +366,6 @@ void Background::keep_log() {
     if (stopping_) return;
     log_sync_wanted_ = false;
     lock.unlock();
-    log_asked_.store(false, std::memory_order_release);
     try {
       if (!asked && core_.unlogged_writes) {
         const auto jobs = core_.lock_jobs();
@@ -378,6 +379,9 @@ void Background::keep_log() {
       // A failed sync has poisoned the log: writers throw it. The rest is tried again.
       if (!stopping_) core_.job_failures.note(JobFailures::kLogKeeper, error.what());
     }
+    // Not before: all that a sync is at counts as unsynced until its end, and writes would ask for
+    // the next one meanwhile.
+    log_asked_.store(false, std::memory_order_release);
     lock.lock();
   }
 }
