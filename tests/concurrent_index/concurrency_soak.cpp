@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// varve_concurrency_soak [--seconds N] [--seed S] [--threads T] [--calls N] [--access A] [DIR]
+// varve_concurrency_soak [--seconds N] [--rounds N] [--seed S] [--threads T] [--calls N]
+//                        [--access A] [DIR]
 //   The stress of many threads for as long as one likes: round after round on a new index, each
 //   checked for itself; every fourth one is closed while the calls are under way.
+//   --seconds  ends then (default: 60), unless the rounds are counted
+//   --rounds   ends after so many
 //   --calls    calls per thread and round
 //   --access   synchronized (the default), concurrent; bare with --threads 1
 // One line per round. Exit status: 0 nothing wrong, 1 a problem was found, 2 could not run. The
@@ -29,6 +32,7 @@ using varve::test::WorkoutReport;
 
 struct SoakOptions {
   double seconds = 60;
+  std::uint64_t rounds = 0;  // 0: as many as there is time for.
   WorkoutOptions workout;
 };
 
@@ -54,6 +58,8 @@ SoakOptions parsed(int argc, char** argv) {
     const std::string value = argv[i];
     if (argument == "--seconds") {
       options.seconds = std::stod(value);
+    } else if (argument == "--rounds") {
+      options.rounds = std::stoull(value);
     } else if (argument == "--seed") {
       workout.seed = std::stoull(value);
     } else if (argument == "--threads") {
@@ -102,8 +108,12 @@ int soak(const SoakOptions& options) {
   const auto end =
       std::chrono::steady_clock::now() + std::chrono::duration<double>(options.seconds);
   std::filesystem::create_directories(options.workout.directory);
+  const auto goes_on = [&](std::uint64_t round) {
+    if (options.rounds > 0) return round < options.rounds;
+    return round == 0 || std::chrono::steady_clock::now() < end;
+  };
   std::uint64_t round = 0, calls = 0;
-  for (; round == 0 || std::chrono::steady_clock::now() < end; ++round) {
+  for (; goes_on(round); ++round) {
     const WorkoutReport report = run_round(options, round);
     calls += report.call_count;
     if (report.problem.empty()) continue;
