@@ -37,6 +37,9 @@ class WritableMapping {
   // address space, not out of the file. Writing back a page that is mapped interrupts every other
   // processor that the process runs on, page by page.
   virtual void let_go(std::size_t from, std::size_t to) noexcept = 0;
+  // Whether the file's cache is to be made of huge pages from there on, where it has none yet. Each
+  // is one page to what let_go() is about, but a store into it makes all of it dirty.
+  virtual void prefer_huge_pages(std::size_t from, bool wanted) noexcept = 0;
 };
 
 // A read-only view of a whole file, at an address aligned for huge pages where possible.

@@ -108,6 +108,16 @@ class PosixWritableMapping final : public WritableMapping {
     if (begin < end)
       static_cast<void>(::madvise(region_.data() + begin, end - begin, MADV_DONTNEED));
   }
+  void prefer_huge_pages([[maybe_unused]] std::size_t from,
+                         [[maybe_unused]] bool wanted) noexcept override {
+#if defined(MADV_HUGEPAGE)
+    const std::size_t begin = round_up(from, kHugePageSize);
+    if (begin >= size_) return;
+    // Refused where the system has none, which is as good as granted.
+    static_cast<void>(
+        ::madvise(region_.data() + begin, size_ - begin, wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE));
+#endif
+  }
 
  private:
   Region region_;

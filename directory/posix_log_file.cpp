@@ -19,6 +19,12 @@ namespace {
 
 constexpr std::size_t kRewriteSize = std::size_t{1} << 20;  // Bytes at a time.
 
+// The log's cache is of huge pages while an average sync has at least this much to write, and of
+// the system's choice again below the second: each sync writes all of the page that it ends in.
+constexpr std::size_t kHugePagesFrom = std::size_t{1} << 20;
+constexpr std::size_t kHugePagesBelow = std::size_t{256} << 10;
+constexpr std::size_t kAveragedSyncs = 4;
+
 // Makes the range dirty again, for the next sync to write it; there may be appends behind it.
 // Afterwards it is empty. A failure leaves some of it: the file must not be written again then.
 void write_resumed_again(const std::string& name, File& file, ResumedRange& range) {
@@ -60,6 +66,7 @@ class MappedLogFile final : public LogFile {
         file_(std::move(file)),
         mapping_(std::move(mapping)),
         resumed_(resumed),
+        synced_(resumed.to),
         published_(resumed.to) {}
   [[nodiscard]] const std::string& name() const noexcept override { return name_; }
   [[nodiscard]] std::size_t capacity() const noexcept override { return mapping_->size(); }
@@ -80,10 +87,12 @@ class MappedLogFile final : public LogFile {
   void sync() override {
     write_resumed_again(name_, *file_, resumed_);
     const std::size_t published = published_.load(std::memory_order_acquire);
-    let_go_behind(published, kSmallUnit);
     if (pages_being_stored_to_stay_dirty()) {
+      choose_page_size(published);
       syncing_.store(true, std::memory_order_relaxed);
-      let_go_ahead();
+      let_go_of_all(published);
+    } else {
+      let_go_behind(published, kSmallUnit);
     }
     if (VARVE_MUTANT("log.not_synced")) return;
     file_->sync();
@@ -105,15 +114,23 @@ class MappedLogFile final : public LogFile {
       mapping_->let_go(from, whole);
     }
   }
-  // The rest that a sync would write back, with the pages that are ready for appends: those it
-  // would make unwritable, one by one, and the next appends would fault on each. The next publish()
-  // readies them again together.
-  void let_go_ahead() noexcept {
-    const std::size_t published = published_.load(std::memory_order_relaxed);
-    const std::size_t populated = populated_.load(std::memory_order_relaxed);
-    if (populated <= published) return;
-    mapping_->let_go(let_go_.load(std::memory_order_relaxed), populated);
+  // With the pages that are ready for appends: those a sync would make unwritable, each with an
+  // interrupt, and the next appends would fault on them. Whole huge pages, as behind. The next
+  // publish() readies pages again.
+  void let_go_of_all(std::size_t published) noexcept {
+    const std::size_t from = let_go_.load(std::memory_order_relaxed);
+    const std::size_t to = std::max(published, populated_.load(std::memory_order_relaxed));
+    mapping_->let_go(from, (to + kHugePageSize - 1) / kHugePageSize * kHugePageSize);
+    let_go_.store(published / kHugePageSize * kHugePageSize, std::memory_order_relaxed);
     populated_.store(published, std::memory_order_relaxed);
+  }
+  void choose_page_size(std::size_t published) noexcept {
+    const std::size_t size = published - std::exchange(synced_, published);
+    average_ = (average_ * (kAveragedSyncs - 1) + size) / kAveragedSyncs;
+    if (huge_ ? average_ >= kHugePagesBelow : average_ < kHugePagesFrom) return;
+    huge_ = !huge_;
+    mapping_->prefer_huge_pages(std::max(published, populated_.load(std::memory_order_relaxed)),
+                                huge_);
   }
   // Two threads may both come here; then one range is readied twice, or one not at all.
   void populate_beyond(std::size_t position) noexcept {
@@ -128,7 +145,10 @@ class MappedLogFile final : public LogFile {
   const std::string name_;
   const std::unique_ptr<File> file_;
   const std::unique_ptr<WritableMapping> mapping_;
-  ResumedRange resumed_;  // By sync() alone.
+  ResumedRange resumed_;  // By sync() alone, as those that follow.
+  std::size_t synced_ = 0;
+  std::size_t average_ = 0;  // Bytes that a sync had to write.
+  bool huge_ = false;
   std::atomic<std::size_t> populated_ = 0;
   std::atomic<std::size_t> published_;
   std::atomic<std::size_t> let_go_ = 0;

@@ -271,6 +271,7 @@ class SimulatedFileSystem::OpenFile final : public File {
     [[nodiscard]] std::size_t size() const noexcept override { return bytes_->size(); }
     void populate(std::size_t /*offset*/, std::size_t /*size*/) noexcept override {}
     void let_go(std::size_t /*from*/, std::size_t /*to*/) noexcept override {}
+    void prefer_huge_pages(std::size_t /*from*/, bool /*wanted*/) noexcept override {}
 
    private:
     const std::shared_ptr<Core> core_;
