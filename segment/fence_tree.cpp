@@ -37,6 +37,18 @@ inline std::uint64_t head_of(std::string_view key, std::size_t skip) noexcept {
   return head;
 }
 
+// The same of a key in memory that may be read up to `end`.
+inline std::uint64_t head_in_front_of(const char* end, std::string_view key,
+                                      std::size_t skip) noexcept {
+  constexpr std::size_t kSize = sizeof(std::uint64_t);
+  if (key.size() <= skip || static_cast<std::size_t>(end - key.data()) - skip < kSize) {
+    return head_of(key, skip);
+  }
+  const auto head = directory::load_be<std::uint64_t>(key.data() + skip);
+  const std::size_t size = key.size() - skip;
+  return size >= kSize ? head : head & ~(~std::uint64_t{0} >> (8 * size));
+}
+
 std::size_t common_prefix_size(std::string_view a, std::string_view b) noexcept {
   const auto [in_a, in_b] = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
   return static_cast<std::size_t>(in_a - a.begin());
@@ -289,11 +301,14 @@ void FenceTree::build_node(std::size_t level, std::size_t index) noexcept {
   node->heads.fill(std::numeric_limits<std::uint64_t>::max());
   if (child_count == 1) return;
 
-  const std::size_t shared = common_prefix_size(separator(1), separator(child_count - 1));
+  const auto shared_size = [&] {
+    return common_prefix_size(separator(1), separator(child_count - 1));
+  };
+  const char* const heap_end = heap_ + fence_offset(size_);
   const auto fill = [&](std::size_t prefix_size) {
     node->prefix_size = static_cast<std::uint32_t>(prefix_size);
     for (std::size_t child = 1; child < child_count; ++child) {
-      node->heads[child - 1] = head_of(separator(child), prefix_size);
+      node->heads[child - 1] = head_in_front_of(heap_end, separator(child), prefix_size);
     }
   };
   const auto begin = node->heads.begin();
@@ -302,12 +317,12 @@ void FenceTree::build_node(std::size_t level, std::size_t index) noexcept {
     const std::size_t implied = common_prefix_size(fence(first), fence(next_node));
     fill(implied);
     // Where heads tie behind what is implied, comparing a longer prefix costs less than the ties.
-    if (shared <= implied || std::adjacent_find(begin, end) == end) return;
+    if (std::adjacent_find(begin, end) == end || shared_size() <= implied) return;
   }
   // Keys below the first fence come to the first node of each level, and keys of any prefix come to
   // the last.
-  fill(shared);
-  node->compares_prefix = shared != 0;
+  fill(shared_size());
+  node->compares_prefix = node->prefix_size != 0;
 }
 
 std::size_t FenceTree::find(std::string_view key) const noexcept {

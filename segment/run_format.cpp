@@ -2,6 +2,7 @@
 #include "segment/run_format.hpp"
 
 #include <limits>
+#include <optional>
 
 #include "directory/bytes.hpp"
 #include "directory/check.hpp"
@@ -131,6 +132,65 @@ RunFooter parse_footer(std::string_view bytes, const RunLocation& location,
   return footer;
 }
 
+namespace {
+
+struct SeparatorRecord {
+  std::uint64_t units = 0, entries = 0;  // Of a block.
+  std::string_view separator;
+};
+// Returns what follows the record, or null when it does not end before `end`.
+const char* parse_record(const char* at, const char* end, SeparatorRecord& record) noexcept {
+  std::uint64_t size = 0;
+  const bool bytes_each =  // As in an ordinary run.
+      static_cast<std::size_t>(end - at) >= kSeparatorRecordSizeMin &&
+      ((static_cast<unsigned char>(at[0]) | static_cast<unsigned char>(at[1]) |
+        static_cast<unsigned char>(at[2])) &
+       0x80U) == 0;
+  if (bytes_each) [[likely]] {
+    record.units = static_cast<unsigned char>(at[0]);
+    record.entries = static_cast<unsigned char>(at[1]);
+    size = static_cast<unsigned char>(at[2]);
+    at += kSeparatorRecordSizeMin;
+  } else {
+    for (std::uint64_t* const number : {&record.units, &record.entries, &size}) {
+      at = directory::parse_varint(at, end, *number);
+      if (at == nullptr) return nullptr;
+    }
+  }
+  if (size > static_cast<std::size_t>(end - at)) return nullptr;
+  record.separator = {at, static_cast<std::size_t>(size)};
+  return at + size;
+}
+
+// Whether keys that lie in front of `end` ascend, for most by their first 8 bytes.
+class AscendingOrder {
+ public:
+  explicit AscendingOrder(const char* end) noexcept : end_(end) {}
+  // The first one follows the empty key.
+  bool follows(std::string_view key) noexcept {
+    const std::optional<std::uint64_t> head = head_of(key);
+    const bool told = head && head_ && *head != *head_;
+    const bool above = told ? *head > *head_ : key > last_;
+    head_ = head;
+    last_ = key;
+    return above;
+  }
+
+ private:
+  // Its first 8 bytes, big-endian, as if zeros followed it. None where too little is there to read.
+  [[nodiscard]] std::optional<std::uint64_t> head_of(std::string_view key) const noexcept {
+    constexpr std::size_t kSize = sizeof(std::uint64_t);
+    if (key.empty() || static_cast<std::size_t>(end_ - key.data()) < kSize) return std::nullopt;
+    const auto head = directory::load_be<std::uint64_t>(key.data());
+    return key.size() >= kSize ? head : head & ~(~std::uint64_t{0} >> (8 * key.size()));
+  }
+  const char* const end_;
+  std::optional<std::uint64_t> head_;
+  std::string_view last_;
+};
+
+}  // namespace
+
 RunSeparators parse_separators(std::string_view bytes, const RunFooter& footer,
                                const RunLocation& location, const std::string& file_name) {
   const Reporter report(location, file_name);
@@ -142,32 +202,39 @@ RunSeparators parse_separators(std::string_view bytes, const RunFooter& footer,
   result.smallest_key = reader.sized();
   result.largest_key = reader.sized();
   const auto block_count = static_cast<std::size_t>(footer.block_count);
-  result.block_offsets.reserve(block_count + 1);
-  result.entry_counts.reserve(block_count);
-  result.separators.reserve(block_count);
+  result.block_offsets.resize(block_count + 1);
+  result.entry_counts.resize(block_count);
+  result.separators.resize(block_count);
   const std::uint64_t unit_count = footer.separators_offset / kBlockUnit;
   std::uint64_t units = 0;
   std::uint64_t entries = 0;
+  const char* at = bytes.data() + reader.offset();
+  const char* const end = bytes.data() + bytes.size();
+  AscendingOrder order(end);
   for (std::size_t i = 0; i < block_count; ++i) {
-    const std::uint64_t block_units = reader.varint();
-    const std::uint64_t entry_count = reader.varint();
-    const std::string_view separator = reader.sized();
-    const bool in_order = i == 0 ? separator.empty() : separator > result.separators.back();
-    if (!reader.ok() || block_units == 0 || block_units > unit_count - units || entry_count == 0 ||
-        entry_count > footer.entry_count - entries || !in_order || separator.size() > kKeySizeMax) {
-      report.fail(footer.separators_offset + reader.offset(), "record of a run's separator section",
+    SeparatorRecord record;
+    const char* const next = parse_record(at, end, record);
+    const std::string_view separator = record.separator;
+    const bool in_order = i == 0 ? separator.empty() : order.follows(separator);
+    if (!reader.ok() || next == nullptr || record.units == 0 || record.units > unit_count - units ||
+        record.entries == 0 || record.entries > footer.entry_count - entries || !in_order ||
+        separator.size() > kKeySizeMax) {
+      report.fail(footer.separators_offset + static_cast<std::size_t>(at - bytes.data()),
+                  "record of a run's separator section",
                   "a block inside the run and an ascending separator",
                   "block " + std::to_string(i) + " of " + std::to_string(block_count) + ": " +
-                      std::to_string(block_units) + " units, " + std::to_string(entry_count) +
+                      std::to_string(record.units) + " units, " + std::to_string(record.entries) +
                       " entries, separator " + printable_key(separator));
     }
-    result.block_offsets.push_back(static_cast<std::uint32_t>(units));
-    result.entry_counts.push_back(static_cast<std::uint32_t>(entry_count));
-    result.separators.push_back(separator);
-    units += block_units;
-    entries += entry_count;
+    result.block_offsets[i] = static_cast<std::uint32_t>(units);
+    result.entry_counts[i] = static_cast<std::uint32_t>(record.entries);
+    result.separators[i] = separator;
+    units += record.units;
+    entries += record.entries;
+    at = next;
   }
-  result.block_offsets.push_back(static_cast<std::uint32_t>(units));
+  static_cast<void>(reader.take(static_cast<std::size_t>(at - bytes.data()) - reader.offset()));
+  result.block_offsets[block_count] = static_cast<std::uint32_t>(units);
   fail("units of a run's blocks", unit_count, units);
   fail("entries of a run's blocks", footer.entry_count, entries);
   if (reader.remaining() >= kBlockUnit ||
