@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "directory/mutant.hpp"
+#include "lib/ordered_by_cost.hpp"
 #include "segment/compaction.hpp"
 #include "varve/error.hpp"
 
@@ -131,10 +132,9 @@ bool unless_local(Core& core, const std::vector<std::uint64_t>& segment_ids,
 
 // The one first whose layers cost readers most.
 bool merge_one_segment(Core& core, const JobControl& control) {
-  std::vector<SegmentPtr> segments = core.routes().segments();  // These may be replaced meanwhile.
-  std::stable_sort(segments.begin(), segments.end(), [](const SegmentPtr& a, const SegmentPtr& b) {
-    return a->read_cost() > b->read_cost();
-  });
+  const std::vector<SegmentPtr> segments =  // Copies: they may be replaced meanwhile.
+      ordered_by_cost(core.routes().segments(),
+                      [](const SegmentPtr& segment) { return segment->read_cost(); });
   for (const SegmentPtr& segment : segments) {
     if (!may_merge(core, *segment)) continue;
     const bool merged =

@@ -16,6 +16,13 @@ Interleave::Stop::Stop(Interleave& script, std::string hook, std::string thread,
     : script_(script), hook_(std::move(hook)), thread_(std::move(thread)), passes_left_(pass) {}
 
 void Interleave::Stop::await() {
+  if (!await_or_end()) {
+    throw std::runtime_error((thread_.empty() ? "a thread" : thread_) +
+                             " ended without a stop at " + hook_);
+  }
+}
+
+bool Interleave::Stop::await_or_end() {
   std::unique_lock lock(script_.mutex_);
   const auto worker = script_.workers_.find(thread_);
   const auto missed = [&] {
@@ -23,7 +30,7 @@ void Interleave::Stop::await() {
   };
   const std::string who = thread_.empty() ? "a thread" : thread_;
   script_.wait(lock, who + " at " + hook_, [&] { return reached_ || missed(); });
-  if (missed()) throw std::runtime_error(who + " ended without a stop at " + hook_);
+  return !missed();
 }
 
 void Interleave::Stop::release() {

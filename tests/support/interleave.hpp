@@ -42,6 +42,7 @@ class Interleave final : private internal::HookListener {
   class Stop {
    public:
     void await();                        // Until a thread stands here.
+    [[nodiscard]] bool await_or_end();   // Or has ended without: false.
     void release();                      // It goes on; or, if none stands here, none will.
     [[nodiscard]] bool reached() const;  // Has a thread stood here?
 
