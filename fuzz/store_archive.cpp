@@ -137,8 +137,9 @@ void mutate_one_run(Files& files, Manifest manifest, std::uint32_t choice,
   if (runs.empty()) return;
   RunRecord& record = *runs[choice % runs.size()];
   const auto it = files.find(run_file_name(record));
-  if (it == files.end() || record.offset > it->second.size() ||
-      record.size > it->second.size() - record.offset) {
+  // Where no run can lie none can be written anew.
+  if (it == files.end() || record.offset % segment::kRunAlignment != 0 ||
+      record.offset > it->second.size() || record.size > it->second.size() - record.offset) {
     return;
   }
   std::string& file = it->second;

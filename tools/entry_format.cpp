@@ -156,15 +156,19 @@ void EntryReader::parse_tsv_field(std::string_view text, std::size_t offset,
 }
 
 void EntryReader::parse_json() {
+  const auto refuse_json = [this](std::size_t offset, const std::string& what) {
+    const std::size_t colon = what.find(": ");
+    refuse(offset,
+           fmt::format("a JSON object expected: {}",
+                       escaped(colon == std::string::npos ? what : what.substr(colon + 2))));
+  };
   Json object;
   try {
     object = Json::parse(text_);
   } catch (const Json::parse_error& error) {
-    const std::string what = error.what();
-    const std::size_t colon = what.find(": ");
-    refuse(error.byte > 0 ? error.byte - 1 : 0,
-           fmt::format("a JSON object expected: {}",
-                       escaped(colon == std::string::npos ? what : what.substr(colon + 2))));
+    refuse_json(error.byte > 0 ? error.byte - 1 : 0, error.what());
+  } catch (const Json::exception& error) {  // A number that no double can hold.
+    refuse_json(0, error.what());
   }
   std::string error;
   if (!object.is_object()) {

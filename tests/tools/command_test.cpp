@@ -125,6 +125,7 @@ TEST_CASE_METHOD(Fixture, "a bad line is named with its place, and what came bef
       {"tsv", "k\tv\r", "line 3, column 4: a carriage return"},
       {"jsonl", "{\"key\":\"k\"", "line 3, column 11: a JSON object expected"},
       {"jsonl", "[1]", "a JSON object expected, array found"},
+      {"jsonl", "{\"key\":1e400}", "line 3, column 1: a JSON object expected: "},
       {"jsonl", "{\"key\":\"k\"}", "either \"value\" or \"value_hex\" expected, neither found"},
       {"jsonl", "{\"key\":1,\"value\":\"\"}", "\"key\": a string expected, number found"},
       {"jsonl", "{\"key\":\"k\",\"value_hex\":\"0g\"}", "pairs of hexadecimal digits expected"},
