@@ -2,7 +2,6 @@
 #include "lib/background.hpp"
 
 #include <algorithm>
-#include <cerrno>
 #include <exception>
 #include <new>
 #include <optional>
@@ -13,6 +12,7 @@
 #include "directory/thread_priority.hpp"
 #include "lib/hooks.hpp"
 #include "lib/maintenance.hpp"
+#include "lib/make_thread.hpp"
 #include "lib/memory_model.hpp"
 #include "varve/error.hpp"
 
@@ -30,14 +30,6 @@ constexpr nanoseconds kPaceMin = std::chrono::microseconds(500);
 // Memory beside its bytes that a write takes in a delta, about.
 constexpr std::size_t kWriteOverhead = 32;
 constexpr auto kRetryAfterMax = std::chrono::seconds(30);  // A job that failed again and again.
-
-template <typename Body>
-std::thread make_thread(Body body) {
-  if (hooks::threads_left.fetch_sub(1, std::memory_order_relaxed) <= 0) {
-    throw std::system_error(EAGAIN, std::generic_category());
-  }
-  return std::thread(std::move(body));
-}
 
 std::string message_of(const std::exception_ptr& failure) {
   try {
@@ -86,16 +78,16 @@ Background::~Background() {
 void Background::start() {
   if (core_.options.read_only) return;
   try {
-    log_thread_ = make_thread([this] { keep_log(); });
+    log_thread_ = make_thread<std::thread>([this] { keep_log(); });
     if (!core_.options.tuning.inline_maintenance) return;
     work_wanted_ = true;  // What was due when the index was closed.
     const std::size_t count = maintenance_thread_count(core_.options);
     maintenance_threads_.reserve(count);
     for (std::size_t i = 0; i < count; ++i) {
-      maintenance_threads_.push_back(make_thread([this] { maintain(); }));
+      maintenance_threads_.push_back(make_thread<std::thread>([this] { maintain(); }));
     }
     if (core_.options.tuning.maintenance_nice > 0) {
-      relief_thread_ = make_thread([this] { relieve(); });
+      relief_thread_ = make_thread<std::thread>([this] { relieve(); });
     }
   } catch (const std::system_error& error) {
     if (!maintenance_threads_.empty()) return;  // Fewer do it as well.

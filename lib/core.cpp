@@ -95,14 +95,11 @@ std::shared_ptr<segment::Delta> Core::make_delta(std::uint64_t expected_count) {
   return std::make_shared<Delta>(pool, mode, expected_count);
 }
 
-std::shared_ptr<segment::Segment> Core::make_segment(const SegmentRecord& record,
-                                                     std::string upper) {
+std::shared_ptr<segment::Segment> Core::make_segment(const SegmentRecord& record, std::string upper,
+                                                     std::vector<segment::RunLayer> runs) {
   auto view = std::make_unique<segment::View>();
   view->active = make_delta(0);
-  for (const RunRecord& slice : record.slices) {
-    view->runs.push_back({slice, run_store.open(slice)});
-  }
-  if (record.main) view->runs.push_back({*record.main, run_store.open(*record.main)});
+  view->runs = std::move(runs);
   view->range_tombstones = record.range_tombstones;
   auto made = std::make_shared<segment::Segment>(record.id, record.fence, std::move(upper),
                                                  record.version, view.get(), locks.segment);
@@ -432,6 +429,21 @@ void Core::end_log() {
     next.closed_cleanly = true;
   });
   for (const LogRecordEntry& entry : logs) directory->remove(log_file_name(entry.number));
+}
+
+void Core::shrink_log() {
+  const auto catalog_lock = lock_catalog();
+  if (seal_log_without_use()) replace_manifest([](Manifest&) {});
+  log->remove_spares();
+}
+
+// Under lock_catalog(). A full medium might not have the room for another log: erases need one.
+bool Core::seal_log_without_use() {
+  const auto log_lock = lock_log();
+  if (log->live().empty() || space.is_short()) return false;
+  if (checkpoint_for(*manifest()) < last_sequence()) return false;
+  on_log([this](WriteLog& open) { open.seal(last_sequence()); });
+  return true;
 }
 
 double Core::compaction_ratio(const segment::Segment& segment) const noexcept {

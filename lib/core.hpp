@@ -139,9 +139,10 @@ class Core {
     return take_number(next_segment_id_, manifest()->next_segment_id);
   }
 
-  // A segment object for a manifest record, its runs opened, its memory empty.
+  // A segment object for a manifest record, of which `runs` are the runs; its memory is empty.
   [[nodiscard]] std::shared_ptr<segment::Segment> make_segment(const SegmentRecord& record,
-                                                               std::string upper);
+                                                               std::string upper,
+                                                               std::vector<segment::RunLayer> runs);
   // `expected_count`: keys, as far as the deltas before it can tell.
   [[nodiscard]] std::shared_ptr<segment::Delta> make_delta(std::uint64_t expected_count);
   // Replaces a segment's view by what `change` makes of a copy.
@@ -208,6 +209,10 @@ class Core {
   }
   // For a clean close: everything is in runs, so the manifest names no log, and none is left.
   void end_log();
+  // For who wants the room: removes the log's spare files and, if all that was written is in runs,
+  // the log; the next write begins another one. Requires: no lock of Concurrency but jobs. Errors:
+  // Io; the log is whole then.
+  void shrink_log();
   [[nodiscard]] std::size_t memory_size() const noexcept { return pool.size_in_use(); }
   // Of these, what flushes can give back.
   [[nodiscard]] std::size_t flushable_size() const noexcept {
@@ -228,6 +233,7 @@ class Core {
                                                  std::uint64_t at_least) noexcept;
   void replace_manifest(const std::function<void(Manifest&)>& edit);  // Under lock_catalog().
   void begin_log(std::size_t payload_size, bool small);
+  [[nodiscard]] bool seal_log_without_use();
   [[nodiscard]] std::uint64_t next_log_number() const;  // Under lock_catalog().
   bool drop_spares();
   void remove_dead(const std::function<void()>& remove);

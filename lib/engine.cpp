@@ -293,16 +293,16 @@ std::optional<std::string> Engine::compact_step(std::string_view at, std::string
   if (!upper.empty() && (to.empty() || upper < to)) return upper;
   while (maintain_once(*core_, control)) {  // Neighbours that became small.
   }
-  if (to.empty()) drop_spare_logs();
+  if (to.empty()) shrink_log();
   return std::nullopt;
 }
 
 // Who compacts wants the room. That a file is still there is no reason to fail.
-void Engine::drop_spare_logs() {
+void Engine::shrink_log() {
   try {
-    const auto lock = core_->lock_catalog();
-    core_->log->remove_spares();
+    core_->shrink_log();
   } catch (const Error& error) {
+    if (core_->failure.failed()) throw;
     core_->job_failures.note(JobFailures::kRemoval, error.what());
   }
 }

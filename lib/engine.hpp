@@ -77,7 +77,7 @@ class Engine {
 
  private:
   std::string compact_segment(std::string_view at, const JobControl& control);
-  void drop_spare_logs();
+  void shrink_log();
   friend class EngineCursor;
   [[nodiscard]] Durability admit(const WriteOptions& options);
   // `erases`: the write consists of erases, which may use what is kept back.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <set>
@@ -15,6 +16,7 @@
 #include "directory/mutant.hpp"
 #include "lib/checker.hpp"
 #include "lib/log_recovery.hpp"
+#include "lib/memory_model.hpp"
 #include "lib/merge_job.hpp"
 #include "lib/options_check.hpp"
 #include "lib/read_limits.hpp"
@@ -91,14 +93,41 @@ void check_codec(const char* what, const std::string& present, const std::string
               directory.path());
 }
 
+// To begin another thread takes as long as to open a run of so many entries, about.
+constexpr std::uint64_t kEntriesPerThread = 100'000;
+
+// Sparse indexes and filters are read, checked and built by as many threads as maintenance has.
+std::vector<segment::RunLayer> open_runs(Core& core, const std::vector<SegmentRecord>& records) {
+  std::vector<segment::RunLayer> layers;
+  std::uint64_t entry_count = 0;
+  const auto add = [&](const RunRecord& record) {
+    layers.push_back({record, nullptr});
+    entry_count += record.entry_count;
+  };
+  for (const SegmentRecord& segment : records) {
+    for (const RunRecord& slice : segment.slices) add(slice);
+    if (segment.main) add(*segment.main);
+  }
+  const std::size_t thread_count = static_cast<std::size_t>(std::min<std::uint64_t>(
+      maintenance_thread_count(core.options), entry_count / kEntriesPerThread + 1));
+  core.run_store.open(layers, std::min(thread_count, layers.size()));
+  return layers;
+}
+
 void open_segments(Core& core) {
   const auto manifest = core.manifest();
   const auto& records = manifest->segments;
+  std::vector<segment::RunLayer> layers = open_runs(core, records);
+  auto next = std::make_move_iterator(layers.begin());
   std::vector<SegmentPtr> segments;
   segments.reserve(records.size());
   for (std::size_t i = 0; i < records.size(); ++i) {
-    segments.push_back(
-        core.make_segment(records[i], i + 1 < records.size() ? records[i + 1].fence : ""));
+    const auto end =
+        next + static_cast<std::ptrdiff_t>(records[i].slices.size() + (records[i].main ? 1 : 0));
+    segments.push_back(core.make_segment(records[i],
+                                         i + 1 < records.size() ? records[i + 1].fence : "",
+                                         std::vector<segment::RunLayer>(next, end)));
+    next = end;
   }
   core.set_routes(std::make_unique<const RouteMap>(std::move(segments)));
   core.set_recovered_sequence(manifest->last_sequence);

@@ -6,6 +6,7 @@
 
 #include "directory/check.hpp"
 #include "directory/mutant.hpp"
+#include "lib/in_parallel.hpp"
 #include "lib/manifest.hpp"
 #include "varve/error.hpp"
 
@@ -33,20 +34,20 @@ class CountedRun {
 
 }  // namespace
 
-std::shared_ptr<const segment::Run> RunStore::open(const segment::RunRecord& record) {
+RunStore::File RunStore::open_file(const segment::RunRecord& record) const {
   const std::string name = run_file_name(record);
-  const bool is_slice = record.kind == segment::RunRecord::Kind::Slice;
-  std::shared_ptr<const directory::ImmutableFile> file;
-  if (is_slice) file = delta_files_[record.file_number].file;
-  if (file == nullptr) {
-    try {
-      file = directory_.open(name);
-    } catch (const Error& error) {
-      if (error.code() != ErrorCode::NotFound) throw;
-      throw Error(ErrorCode::Corruption, name + ": the manifest names this file, but it is missing",
-                  directory_.path() / name);
-    }
+  try {
+    return directory_.open(name);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::NotFound) throw;
+    throw Error(ErrorCode::Corruption, name + ": the manifest names this file, but it is missing",
+                directory_.path() / name);
   }
+}
+
+// By any thread.
+std::shared_ptr<const segment::Run> RunStore::open_in(const File& file,
+                                                      const segment::RunRecord& record) const {
   const auto counted = std::make_shared<const CountedRun>(
       segment::Run::open(file,
                          {.offset = record.offset,
@@ -56,12 +57,41 @@ std::shared_ptr<const segment::Run> RunStore::open(const segment::RunRecord& rec
                           .footer_checksum = record.footer_checksum},
                          reads_, limits_, tables_size() < kPooledTablesMin ? nullptr : pool_),
       tables_size_);
-  if (is_slice) {
-    DeltaFile& delta = delta_files_[record.file_number];
-    delta.file = file;
+  return {counted, counted->get()};
+}
+
+std::shared_ptr<const segment::Run> RunStore::open(const segment::RunRecord& record) {
+  std::vector<segment::RunLayer> one = {{record, nullptr}};
+  open(one, 1);
+  return std::move(one.front().run);
+}
+
+void RunStore::open(std::vector<segment::RunLayer>& layers, std::size_t thread_count) {
+  std::map<std::uint64_t, File> delta_files;  // Those that are not open.
+  std::vector<File> files;
+  files.reserve(layers.size());
+  for (const segment::RunLayer& layer : layers) {
+    if (layer.record.kind == segment::RunRecord::Kind::Main) {
+      files.push_back(open_file(layer.record));
+      continue;
+    }
+    const auto known = delta_files_.find(layer.record.file_number);
+    if (known != delta_files_.end()) {
+      files.push_back(known->second.file);
+      continue;
+    }
+    File& file = delta_files[layer.record.file_number];
+    if (file == nullptr) file = open_file(layer.record);
+    files.push_back(file);
+  }
+  in_parallel(layers.size(), thread_count,
+              [&](std::size_t i) { layers[i].run = open_in(files[i], layers[i].record); });
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    if (layers[i].record.kind == segment::RunRecord::Kind::Main) continue;
+    DeltaFile& delta = delta_files_[layers[i].record.file_number];
+    delta.file = files[i];
     ++delta.live_slices;
   }
-  return {counted, counted->get()};
 }
 
 void RunStore::retire(const segment::RunRecord& record,

@@ -14,6 +14,7 @@
 #include "segment/arena.hpp"
 #include "segment/run.hpp"
 #include "segment/run_record.hpp"
+#include "segment/view.hpp"
 #include "varve/options.hpp"
 
 namespace varve::internal {
@@ -29,6 +30,8 @@ class RunStore {
 
   // Opens a run and counts it as live.
   [[nodiscard]] std::shared_ptr<const segment::Run> open(const segment::RunRecord& record);
+  // Likewise, each of `layers` by its record: by so many threads, of which the caller is one.
+  void open(std::vector<segment::RunLayer>& layers, std::size_t thread_count);
   // After a manifest replacement that no longer names `record`. `run` may still be read.
   void retire(const segment::RunRecord& record, const std::shared_ptr<const segment::Run>& run);
   // Takes an open() back whose run never became part of the manifest.
@@ -48,10 +51,14 @@ class RunStore {
   static constexpr std::size_t kPooledTablesMin = std::size_t{4} << 20;
 
  private:
+  using File = std::shared_ptr<const directory::ImmutableFile>;
   struct DeltaFile {
-    std::shared_ptr<const directory::ImmutableFile> file;
+    File file;
     std::uint32_t live_slices = 0;
   };
+  [[nodiscard]] File open_file(const segment::RunRecord& record) const;
+  [[nodiscard]] std::shared_ptr<const segment::Run> open_in(const File& file,
+                                                            const segment::RunRecord& record) const;
   struct DeadSlice {
     std::weak_ptr<const segment::Run> reader;
     std::uint64_t file_number = 0, offset = 0, size = 0;

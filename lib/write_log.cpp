@@ -306,6 +306,21 @@ void WriteLog::rotate(std::uint64_t number, Sequence first_sequence, std::size_t
   synced_end_.store(kLogHeaderSize, std::memory_order_release);
 }
 
+void WriteLog::seal(Sequence last_sequence) {
+  VARVE_CHECK(last_sequence >= last_sequence_);
+  const std::lock_guard lock(sync_mutex_);
+  sync_current();
+  if (file_ == nullptr) return;
+  last_sequences_.reserve(last_sequences_.size() + 1);
+  live_.back().sealed_end = live_.back().synced_end = end_.load(std::memory_order_relaxed);
+  last_sequences_.push_back(last_sequence);
+  file_.reset();
+  data_ = nullptr;
+  capacity_ = 0;
+  end_.store(0, std::memory_order_release);
+  synced_end_.store(0, std::memory_order_release);
+}
+
 char* WriteLog::begin_record(Sequence sequence, std::size_t payload_size, Durability durability) {
   rethrow_if_failed();
   VARVE_CHECK(fits(payload_size) && payload_size <= kPayloadSizeMax);

@@ -38,6 +38,7 @@ struct RecoveredLog {
 // The write-ahead log: a chain of preallocated files, the last of which is appended to.
 //
 //   rotate(): current file -> sealed (synced, closed)       a new or recycled file -> current
+//   seal(): likewise, and no file is current until the next rotate()
 //   release_through(): sealed -> released                   remove_released(): released -> spare
 //                                                           or removed
 //
@@ -73,6 +74,10 @@ class WriteLog {
   // Requires: `number` above all live ones; `first_sequence` above the last one appended.
   void rotate(std::uint64_t number, Sequence first_sequence, std::size_t payload_size,
               bool small = false);
+  // Syncs and seals the current file: there is none until the next rotation. `last_sequence`: of
+  // all that was appended, the operations of batches included. By one that excludes the same
+  // threads as for rotate(). Errors: Io, which poisons the log.
+  void seal(Sequence last_sequence);
   // Makes the file of the next rotation ahead of it, beside appends: that one then has one device
   // flush to wait for instead of three, and no new blocks. `first_sequence`: not above that of a
   // record which is appended from now on. Requires: `number` above all live ones.

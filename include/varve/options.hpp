@@ -69,7 +69,8 @@ struct Tuning {
                                    // writes throw Busy once the memory budget is used up. True:
                                    // in calls, or (Access::Concurrent) on threads of the index.
   // Access::Concurrent: threads that do maintenance, as many jobs of different segments side by
-  // side. 0: one per processor, 4 at most. At once. [0, 64]
+  // side; as many at most read the runs when a large index is opened. 0: one per processor, 4 at
+  // most. At once. [0, 64]
   std::uint32_t maintenance_threads = 0;
   // Access::Concurrent: the part of their time in which these threads work on a job, as long as no
   // writer has to wait for them. At once. [0.05, 1]

@@ -150,7 +150,8 @@ class VARVE_EXPORT SegmentIndex {
   // Writes all deltas to delta runs and drops the log that they came from.
   void flush();
   // Merges every segment in the range into one main run; splits and merges segments as due. When it
-  // came to the end of the index, log files that were kept for reuse are removed.
+  // came to the end of the index, log files that were kept for reuse are removed, and the log too
+  // if it has nothing that is not in runs: the next write makes another one.
   // Errors: Cancelled; the segments done so far stay done.
   void compact(const CompactOptions& options = {});
   // Does maintenance that is due, one job at a time; true when a job was done.

@@ -169,6 +169,7 @@ TEST_CASE("a write that was routed before a split goes to the segment that owns 
   routed.await();
   index.compact();
   REQUIRE(index.statistics().segments.size() >= 2);
+  index.put("10001", "meanwhile");  // Without a log the late write would find its way anew anyway.
   routed.release();
   script.join("writer");
   CHECK(value_of(index, "12399") == "late");
@@ -191,6 +192,7 @@ TEST_CASE("a batch that was routed before a split goes to the segments that own 
   routed.await();
   index.compact();
   REQUIRE(index.statistics().segments.size() >= 2);
+  index.put("10001", "meanwhile");  // Without a log the late write would find its way anew anyway.
   routed.release();
   script.join("writer");
   CHECK(value_of(index, "10000") == "late");
@@ -220,9 +222,9 @@ TEST_CASE("what a read has pinned stays while views are published, and is told o
   options.reader_age_limit = std::chrono::milliseconds(1);
   auto index = SegmentIndexAccess::open(directory::make_memory_directory(), options);
   index.put("a", "old");
+  std::string seen;  // Before the script, which waits for its threads.
   Interleave script;
   auto& found = script.stop("read.view_found", "reader");
-  std::string seen;
   script.begin("reader", [&] { seen = value_of(index, "a"); });
   found.await();
   // The delta that the reader stands in is flushed, its run merged away, its file removed.
@@ -252,9 +254,9 @@ TEST_CASE("what a read has pinned stays while views are published, and is told o
 TEST_CASE("close() waits for a read that has begun", "[concurrent][close]") {
   auto index = SegmentIndexAccess::open(directory::make_memory_directory(), options_by_hand());
   index.put("a", "1");
+  std::string seen;  // Before the script, which waits for its threads.
   Interleave script;
   auto& found = script.stop("read.view_found", "reader");
-  std::string seen;
   script.begin("reader", [&] { seen = value_of(index, "a"); });
   found.await();
   script.begin("closer", [&] { index.close(); });

@@ -44,8 +44,18 @@ const std::vector<Scenario> kLogs = {
      .steps = {{Load, 40}, {Overwrite, 20}, {Batch, 10}}},
     {.name = "a log that outgrows the memory budget",
      .options = piling_up,
-     .steps = {{Load, 30, 3000}, {Compact}, {Erase, 3}, {Append, 260, 3000}},
+     .steps = {{Load, 30, 3000}, {Compact}, {Erase, 3}, {Append, 330, 3000}},
      .expectations = {{LogFiles, 2}, {RecycledLogs}, {Flushes, 3}}},
+    {.name = "compactions that end the log, and writes that begin it again",
+     .steps = {{Load, 20},
+               {Compact},
+               {Overwrite, 4, 0, Synced},
+               {Compact},
+               {Batch, 4},
+               {Erase, 3},
+               {Compact},
+               {Compact}},
+     .expectations = {{LogFiles, 3, 3}}},
 };
 
 const std::vector<Scenario> kRecoveries = {

@@ -243,6 +243,61 @@ TEST_CASE("files are released up to the checkpoint, but never the current one",
   CHECK(read(directory, 8).sequences == std::vector<Sequence>{60});
 }
 
+TEST_CASE("a sealed file is durable, and the last one until there is another", "[lib][write_log]") {
+  FaultyDirectory directory;
+  WriteLog log(directory, kUuid, kFileSize, kSyncClass);
+  log.seal(0);  // There is none.
+  CHECK(log.live().empty());
+  log.rotate(1, 1, 0);
+  log.append(1, std::string(100, 'b'));  // Of a batch whose last operation is 5.
+  const std::uint64_t end = log.live_size();
+  directory.faults.steps.clear();
+  log.seal(5);
+  log.seal(5);
+  CHECK(directory.faults.steps == std::vector<std::string>{"sync log-1.varve"});
+  CHECK(log.live() == std::vector<LogRecordEntry>{{1, end, end}});
+  CHECK(log.live_size() == end);
+  CHECK(log.bytes_unsynced() == 0);
+  CHECK(log.mapped_size() == 0);
+  CHECK_FALSE(log.fits(0));
+  CHECK_FALSE(log.wants_next());
+  log.sync();
+  CHECK(log.live_after(4).size() == 1);
+  CHECK(log.live_after(5).empty());
+
+  SECTION("which may come before it is released") {
+    log.rotate(2, 6, 0);
+    log.append_operation(6, OperationKind::Put, "k", "v");
+    CHECK(log.live().size() == 2);
+    log.release_through(5);
+    CHECK(log.live().size() == 1);
+  }
+  SECTION("or after") {
+    log.release_through(5);
+    log.remove_released();
+    CHECK(log.live().empty());
+    CHECK(log.live_size() == 0);
+    log.rotate(2, 6, 0);
+    CHECK(directory.faults.recycle_count == 1);
+    log.append_operation(6, OperationKind::Put, "k", "v");
+  }
+  CHECK(read(directory, 2).sequences == std::vector<Sequence>{6});
+}
+
+TEST_CASE("a file whose sync fails is not sealed, and the log poisoned",
+          "[lib][write_log][fault]") {
+  FaultyDirectory directory;
+  WriteLog log(directory, kUuid, kFileSize, kSyncClass);
+  log.rotate(1, 1, 0);
+  log.append_operation(1, OperationKind::Put, "k", "v");
+  directory.faults.fail_sync = true;
+  CHECK(test::error_of([&] { log.seal(1); }) == ErrorCode::Io);
+  directory.faults.fail_sync = false;
+  CHECK(log.live().back().sealed_end == 0);
+  CHECK(test::error_of([&] { log.seal(1); }) == ErrorCode::Io);
+  CHECK(log.failed());
+}
+
 TEST_CASE("a recycled file shows nothing of what it held", "[lib][write_log][damage]") {
   FaultyDirectory directory;
   WriteLog log(directory, kUuid, kFileSize, kSyncClass);
