@@ -124,12 +124,13 @@ class StressRun {
 
   void wait_for_operations(Child& worker) {
     if (plan_.operation_count == 0) return;
-    const Clock::time_point start = Clock::now();
+    Clock::time_point start = Clock::now();
     Clock::time_point last_progress = start;
     std::uint64_t last_count = 0;
     while (true) {
       const std::uint64_t count = state_.header().operation_count.load();
       const Clock::time_point now = Clock::now();
+      if (last_count == 0) start = now;  // Opening may take its time.
       if (count >= plan_.operation_count || (count > 0 && now - start >= kCycleTimeMax)) return;
       if (count != last_count) last_progress = now;
       last_count = count;

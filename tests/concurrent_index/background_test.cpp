@@ -107,10 +107,11 @@ TEST_CASE("when memory is full a thread that is not nice helps", "[concurrent][j
     index.close();  // With nothing in the log, whose length would be a reason to flush everything.
   }
   {
+    SegmentIndex index;  // Ends after the script, which holds threads that this waits for.
     Interleave script;
     auto& maintenance = script.stop("job.writing");
     auto& relief = script.stop("job.writing");
-    auto index = SegmentIndexAccess::open(directory, options);
+    index = SegmentIndexAccess::open(directory, options);
     // Enough for a maintenance thread, and too little for the one that helps, which could come
     // first.
     put_until(index, written,
@@ -168,7 +169,7 @@ TEST_CASE("a job that fails during another thread's idle look is not forgotten w
   auto& looked = script.stop("job.ending");
   script.begin("writer", [&] {
     WriteOptions in_time;
-    in_time.deadline = std::chrono::seconds(20);
+    in_time.deadline = std::chrono::minutes(2);
     for (; !enough && written < 20'000; ++written)
       index.put(key_of(written), std::string(500, 'v'), in_time);
   });

@@ -127,9 +127,9 @@ TEST_CASE("an entry made by a read of a segment that is split meanwhile is not b
   subject.index.put("k", "old");
   fill(subject.index);
   REQUIRE(subject.index.statistics().segments.size() == 1);
+  std::string seen;  // Before the script, which waits for its threads.
   Interleave script;
   auto& reading = script.stop("read.view_found", "reader");
-  std::string seen;
   script.begin("reader", [&] { seen = subject.value_of("k"); });
   reading.await();  // It will read in the old segment whatever comes now.
   subject.index.compact();

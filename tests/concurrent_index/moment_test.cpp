@@ -34,9 +34,9 @@ TEST_CASE("a read that was routed before a merge finds what the merge left of it
   auto index = open_by_hand();
   const Snapshot before = index.snapshot();
   index.put("a", "old");
+  std::optional<std::string> seen;  // Before the script, which waits for its threads.
   Interleave script;
   auto& routed = script.stop("read.routed", "reader");
-  std::optional<std::string> seen;
   script.begin("reader", [&] { seen = index.get("a"); });
   routed.await();
   index.put("a", "new");
@@ -51,9 +51,9 @@ TEST_CASE("a merge waits for a snapshot that is being taken", "[concurrent][snap
   auto index = open_by_hand();
   const Snapshot before = index.snapshot();
   index.put("a", "old");
+  std::optional<Snapshot> snapshot;
   Interleave script;
   auto& taking = script.stop("snapshot.taking", "reader");
-  std::optional<Snapshot> snapshot;
   script.begin("reader", [&] { snapshot = index.snapshot(); });
   taking.await();  // It knows its moment, and has not told it.
   index.put("a", "new");
@@ -72,9 +72,9 @@ TEST_CASE("a merge keeps what keys that are looked up together are looked up at"
   auto index = open_by_hand();
   const Snapshot before = index.snapshot();
   index.put("a", "old");
+  std::vector<std::optional<std::string>> seen;
   Interleave script;
   auto& begun = script.stop("multi_get.begun", "reader");
-  std::vector<std::optional<std::string>> seen;
   script.begin("reader", [&] {
     const std::vector<std::string_view> keys = {"a", "b"};
     seen = index.multi_get(keys);

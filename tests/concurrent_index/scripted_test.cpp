@@ -73,7 +73,7 @@ TEST_CASE("the lock report counts who waited, and contention is told once", "[co
   script.begin("holder", [&] { index.put("a", "holder"); });
   logged.await();
   WriteOptions in_time;
-  in_time.deadline = milliseconds(5);
+  in_time.deadline = milliseconds(100);
   for (int i = 0; i < 2; ++i) {
     CHECK(error_of([&] { index.put("a", "late", in_time); }) == ErrorCode::Busy);
   }
@@ -87,7 +87,7 @@ TEST_CASE("the lock report counts who waited, and contention is told once", "[co
     seen = true;
     CHECK(one.wait.count == 2);
     CHECK(one.timeout_count == 2);
-    CHECK(one.wait.average >= milliseconds(4));
+    CHECK(one.wait.average >= milliseconds(20));
     CHECK(one.deadlock_count == 0);
   }
   CHECK(seen);
@@ -120,16 +120,17 @@ TEST_CASE("a job of one segment does not keep those of others waiting", "[concur
     WriteOptions in_time;
     in_time.deadline = milliseconds(20);
     // Until memory is due twice over; a writer that finds it full gives up and looks again.
-    for (int tries = 0; !second.reached() && tries < 100'000; ++tries) {
+    int refused_count = 0;
+    while (!second.reached()) {
       try {
         index.put(key_of(written), value, in_time);
         ++written;
       } catch (const Error& error) {
         REQUIRE(error.code() == ErrorCode::Busy);
+        REQUIRE(++refused_count < 2'000);
       }
     }
     CHECK(first.reached());
-    REQUIRE(second.reached());
     second.release();
     first.release();
     index.flush();

@@ -35,8 +35,10 @@ void sweep(const Scenario& scenario, const std::vector<Sweep>& sweeps) {
     CAPTURE(to_string(one.mode));
     const AllocationReport report = sweep_allocations(script, one.mode, one.stride);
     CHECK(report.problem == "");
-    // The least numbers are of the writes that the first seed draws.
-    CHECK(report.points >= (seed == 1 ? one.failures_min : one.failures_min / 2));
+    // The least numbers are of the writes that the first seed draws, and of threads that come to
+    // do their part before the index is closed.
+    const bool by_chance = seed != 1 || one.mode == AllocationMode::Concurrent;
+    CHECK(report.points >= (by_chance ? one.failures_min / 2 : one.failures_min));
     CHECK(report.thrown > 0);
     WARN(scenario.name << ", " << to_string(one.mode) << ": " << to_string(report));
     tell_reached(report.points, "failing allocations");

@@ -68,10 +68,12 @@ struct Settings {
   std::uint64_t seed = 1;
 };
 
-// A slot whose process is being killed may still show a role, which then counts for nothing.
+// A slot whose process is being killed may still show a role, which then counts for nothing. That
+// is asked first: both are taken back together when the process has ended.
 bool conflicts(const Slot& other, Role mine) {
+  if (other.doomed.load() != 0) return false;
   const int role = other.role.load();
-  return (mine == kWriter ? role != kNone : role == kWriter) && other.doomed.load() == 0;
+  return mine == kWriter ? role != kNone : role == kWriter;
 }
 
 void judge(Shared& shared, int slot, int processes, Role role) {

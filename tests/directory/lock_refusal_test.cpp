@@ -252,7 +252,7 @@ TEST_CASE("a waiting writer that cannot show its sign waits without one",
   // The owner has the directory's own lock, so the sign is the only byte that is tried.
   const Refusal refusal(SystemCall::Fcntl, ENOLCK, 0, kAlways);
   CHECK(error_of([&] {
-          static_cast<void>(own(temporary.path(), LockMode::Exclusive, milliseconds{20}));
+          static_cast<void>(own(temporary.path(), LockMode::Exclusive, milliseconds{500}));
         }) == ErrorCode::Locked);
   CHECK(refusal.refused() > 0);
 }

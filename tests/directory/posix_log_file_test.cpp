@@ -72,16 +72,16 @@ TEST_CASE("what is appended while a log is synced is on the medium after the nex
   const auto directory = make_posix_directory(scratch.path());
   std::unique_ptr<LogFile> log = directory->create_log("log-1", capacity);
   const std::uint64_t count = log->capacity() / kRecordSize;
-  std::atomic<std::uint64_t> appended = 0;
+  std::atomic<std::uint64_t> appended = 0, sync_count = 0;
   std::thread appender([&] {
     constexpr std::uint64_t kStep = 16;
     for (std::uint64_t number = 0; number < count; number += kStep) {
       const std::uint64_t end = std::min(number + kStep, count);
       append(*log, number, end);
       appended.store(end, std::memory_order_release);
+      while (end > count / 2 && sync_count == 0) std::this_thread::yield();
     }
   });
-  std::uint64_t sync_count = 0;
   for (; appended.load(std::memory_order_acquire) < count; ++sync_count) log->sync();
   appender.join();
   log->sync();

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
 #include <atomic>
 #include <filesystem>
 #include <memory>
@@ -41,6 +43,7 @@ TEST_CASE("in a forked child every call is refused, and the parent goes on",
   auto snapshot = std::make_unique<Snapshot>(index->snapshot());
   REQUIRE(cursor->next());
   const int status = in_child([&] {
+    ::alarm(120);  // Rather than wait for good.
     if (!all_are(try_everything(*index), ErrorCode::ForkedHandle)) return 1;
     if (error_of([&] { static_cast<void>(cursor->next()); }) != ErrorCode::ForkedHandle) return 2;
     if (!error_of([&] {
@@ -86,6 +89,7 @@ TEST_CASE("a forked child has an index of its own while its parent's threads are
   for (int round = 0; round < 5; ++round) {
     const std::filesystem::path path = temporary.path() / ("of child " + std::to_string(round));
     const int status = in_child([&] {
+      ::alarm(120);
       SegmentIndex own = SegmentIndex::open(path, options);
       for (int i = 0; i < 3000; ++i) own.put("key " + std::to_string(i), std::string(100, 'v'));
       own.compact();

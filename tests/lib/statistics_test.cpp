@@ -11,6 +11,7 @@
 
 #include "tests/support/catch.hpp"
 #include "tests/support/error_of.hpp"
+#include "tests/support/quick_retries.hpp"
 #include "tests/support/temporary_directory.hpp"
 #include "tests/support/tiny_options.hpp"
 #include "varve/segment_index.hpp"
@@ -170,8 +171,11 @@ TEST_CASE("memory is told by owner", "[lib][statistics]") {
           figures.memory_size);
   }
   index.compact();
+  CHECK(becomes([&] {  // A thread of the index may still stand in a view.
+    static_cast<void>(index.maintain());
+    return index.statistics().memory.held_by_readers_size == 0;
+  }));
   figures = index.statistics();
-  CHECK(figures.memory.held_by_readers_size == 0);
   CHECK(figures.memory.filters_size >= 5'000);  // 12 bits a key.
   CHECK(figures.memory.filters_size + figures.memory.sparse_indexes_size ==
         figures.table_memory_size);

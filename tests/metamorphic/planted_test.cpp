@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whether the runs would notice: indexes with a planted defect, each of which must be found and
 // reduced to a handful of operations.
+#include <unistd.h>
+
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
@@ -109,7 +111,8 @@ Failure found(const std::string& name, Runs runs = Runs::InProcess) {
                           return std::make_unique<Defective>(configuration);
                         });
   for (std::uint64_t seed = 1; seed <= 3; ++seed) {
-    auto failure = comparison.run(generated(seed, 1500), "planted-" + name);
+    auto failure =
+        comparison.run(generated(seed, 1500), "planted-" + name + "-" + std::to_string(::getpid()));
     if (failure) return *std::move(failure);
   }
   FAIL("the planted defect was not found");

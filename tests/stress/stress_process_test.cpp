@@ -6,7 +6,7 @@ using varve::test::StressCommand;
 TEST_CASE_METHOD(StressCommand, "killed workers lose nothing and leave nothing wrong",
                  "[stress][process]") {
   // The seed's first four cycles draw every access mode, a live copy and calls of every kind.
-  const int status = run("--seconds 15 --seed 20262772 --keys 2000 --json json --verbose");
+  const int status = run("--cycles 40 --seed 20262772 --keys 2000 --json json --verbose");
   CAPTURE(read("out"), read("err"));
   REQUIRE(status == 0);
   for (const char* const access : {"bare", "synchronized", "concurrent"}) {

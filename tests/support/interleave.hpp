@@ -35,7 +35,7 @@ namespace varve::test {
 // Thread-safety: the script is one thread; hooks are reached by any.
 class Interleave final : private internal::HookListener {
  public:
-  static constexpr std::chrono::seconds kLimit{30};
+  static constexpr std::chrono::seconds kLimit{60};
 
   // One thread is held once: the first that reaches the hook, or the first with the given name, at
   // the `pass`-th time (from 1).

@@ -23,7 +23,7 @@ class QuickRetries {
 // Waits until `condition` holds, which threads of the index bring about. False: it never did.
 template <typename Condition>
 [[nodiscard]] bool becomes(const Condition& condition) {
-  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  const auto until = std::chrono::steady_clock::now() + std::chrono::minutes(2);
   while (!condition()) {
     if (std::chrono::steady_clock::now() > until) return false;
     std::this_thread::yield();

@@ -59,7 +59,7 @@ TEST_CASE_METHOD(Shell, "what a killed loader has acknowledged is there", "[tool
             "$V load $D --report-every 100 <in >report 2>/dev/null & loader=$!; "
             // Held open, so that the loader never comes to the end and is there to be killed.
             "exec 3>in; cat entries.tsv >&3 & "
-            "while read -r word count <&4; do if ((count >= 3000)); then kill -KILL $loader; "
+            "while read -t 60 -r word count <&4; do if ((count >= 3000)); then kill -KILL $loader; "
             "break; fi; done; wait $loader; [[ $? == 137 ]] || exit 9; "
             "$V lock status $D >status; "
             "head -n $count entries.tsv >acknowledged; "

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -46,8 +47,10 @@ class Client {
     }
   }
   void end_sending() const { ::shutdown(fd_, SHUT_WR); }
-  // Everything until the server closes.
+  // Everything until the server closes, or is silent for a minute.
   [[nodiscard]] std::string receive() const {
+    const timeval patience{.tv_sec = 60, .tv_usec = 0};
+    REQUIRE(::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == 0);
     std::string all;
     char buffer[4096];
     for (;;) {
@@ -61,6 +64,9 @@ class Client {
   int fd_;
 };
 
+// More than the kernel takes from the server for a client that does not read.
+constexpr std::size_t kLargeSize = std::size_t{64} << 20;
+
 // A server on a thread of its own.
 class Served {
  public:
@@ -70,7 +76,7 @@ class Served {
       server_.serve(
           [](std::string_view path) -> HttpResponse {
             if (path == "/throw") throw std::runtime_error("it broke");
-            if (path == "/large") return {.body = std::string(8 << 20, 'x')};
+            if (path == "/large") return {.body = std::string(kLargeSize, 'x')};
             if (path != "/metrics") return {.status = 404, .body = "no\n"};
             return {.content_type = "text/x-test", .body = "figures\n"};
           },
@@ -167,7 +173,7 @@ TEST_CASE("a request that is too large is refused, however it goes on", "[tools]
 
 TEST_CASE("who is slow, silent or gone is in nobody's way", "[tools][http]") {
   HttpLimits limits;
-  limits.timeout = 100ms;
+  limits.timeout = 2s;
   const Served served(limits);
   const Client silent(served.port()), slow(served.port()), half(served.port());
   slow.send("GET /metrics HTTP/1.1\r\n");
@@ -181,20 +187,20 @@ TEST_CASE("who is slow, silent or gone is in nobody's way", "[tools][http]") {
 
 TEST_CASE("who does not take its answer is given up", "[tools][http]") {
   HttpLimits limits;
-  limits.timeout = 100ms;
+  limits.timeout = 2s;
   limits.connection_count_max = 1;
   const Served served(limits);
   const Client deaf(served.port());
   deaf.send("GET /large HTTP/1.1\r\n\r\n");
   // Its connection is the only one, so this waits until it is given up.
   CHECK(status_of(served.answer("GET /metrics HTTP/1.1\r\n\r\n")) == "HTTP/1.1 200 OK");
-  CHECK(deaf.receive().size() < (8 << 20));
+  CHECK(deaf.receive().size() < kLargeSize);
 }
 
 TEST_CASE("a large answer arrives whole", "[tools][http]") {
   const Served served;
   const std::string answer = served.answer("GET /large HTTP/1.1\r\n\r\n");
-  CHECK(answer.size() - answer.find("\r\n\r\n") - 4 == (8 << 20));
+  CHECK(answer.size() - answer.find("\r\n\r\n") - 4 == kLargeSize);
 }
 
 TEST_CASE("more clients than connections are all served", "[tools][http]") {
