@@ -94,7 +94,7 @@ void check_codec(const char* what, const std::string& present, const std::string
 }
 
 // To begin another thread takes as long as to open a run of so many entries, about.
-constexpr std::uint64_t kEntriesPerThread = 100'000;
+constexpr std::uint64_t kEntriesPerThread = 250'000;
 
 // Sparse indexes and filters are read, checked and built by as many threads as maintenance has.
 std::vector<segment::RunLayer> open_runs(Core& core, const std::vector<SegmentRecord>& records) {

@@ -74,7 +74,7 @@ TEST_CASE("the failure of the first number that fails is thrown", "[lib][threads
 
 TEST_CASE("an index that is opened by several threads is the one that was closed",
           "[lib][threads][lifecycle]") {
-  constexpr std::uint64_t kCount = 300'000;  // Enough for as many threads as there may be.
+  constexpr std::uint64_t kCount = 500'000;  // Enough for as many threads as there may be.
   const std::shared_ptr<directory::Directory> directory = directory::make_memory_directory();
   Options options;
   options.access = Access::Concurrent;
