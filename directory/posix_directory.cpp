@@ -217,7 +217,7 @@ std::unique_ptr<LogFile> PosixDirectory::create_log(std::string_view name, std::
     file->allocate(capacity);
     sync_or_doubt(*file);
     if (!VARVE_MUTANT("log.name_not_synced")) sync_or_doubt(*file_system_);
-    return make_posix_log_file(std::string(name), std::move(file));
+    return make_posix_log_file(std::string(name), std::move(file), log_sync_average_);
   } catch (...) {
     remove_quietly(name);
     throw;
@@ -239,7 +239,7 @@ std::unique_ptr<LogFile> PosixDirectory::recycle_log(std::string_view old_name,
     file_system_->rename_new(old_name, name);
   }
   if (!VARVE_MUTANT("log.new_name_not_synced")) sync_or_doubt(*file_system_);
-  return make_posix_log_file(std::string(name), std::move(file));
+  return make_posix_log_file(std::string(name), std::move(file), log_sync_average_);
 }
 
 std::unique_ptr<LogFile> PosixDirectory::resume_log(std::string_view name, std::size_t synced_end,
@@ -254,7 +254,8 @@ std::unique_ptr<LogFile> PosixDirectory::resume_log(std::string_view name, std::
                 path_ / name);
   }
   file->allocate(size);  // A copied or restored file may have lost blocks.
-  return make_posix_log_file(std::string(name), std::move(file), {synced_end, end});
+  return make_posix_log_file(std::string(name), std::move(file), log_sync_average_,
+                             {synced_end, end});
 }
 
 bool PosixDirectory::reserve(std::string_view name, std::uint64_t size) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "directory/directory.hpp"
+#include "directory/posix_log_file.hpp"
 
 namespace varve::directory {
 
@@ -67,6 +68,8 @@ class PosixDirectory final : public Directory {
   const std::shared_ptr<FileSystem> file_system_;
   const std::filesystem::path path_;
   const PosixDirectoryOptions options_;
+  // Shared with the logs.
+  const std::shared_ptr<LogSyncAverage> log_sync_average_ = std::make_shared<LogSyncAverage>(0);
 };
 
 }  // namespace varve::directory

@@ -61,13 +61,19 @@ bool pages_being_stored_to_stay_dirty() noexcept {
 class MappedLogFile final : public LogFile {
  public:
   MappedLogFile(std::string name, std::unique_ptr<File> file,
-                std::unique_ptr<WritableMapping> mapping, ResumedRange resumed)
+                std::unique_ptr<WritableMapping> mapping, std::shared_ptr<LogSyncAverage> average,
+                ResumedRange resumed)
       : name_(std::move(name)),
         file_(std::move(file)),
         mapping_(std::move(mapping)),
+        average_(std::move(average)),
         resumed_(resumed),
         synced_(resumed.to),
-        published_(resumed.to) {}
+        published_(resumed.to) {
+    if (average_->load(std::memory_order_relaxed) < kHugePagesFrom) return;
+    huge_ = true;
+    mapping_->prefer_huge_pages(resumed.to, true);
+  }
   [[nodiscard]] const std::string& name() const noexcept override { return name_; }
   [[nodiscard]] std::size_t capacity() const noexcept override { return mapping_->size(); }
   [[nodiscard]] char* data() noexcept override { return mapping_->data(); }
@@ -126,8 +132,10 @@ class MappedLogFile final : public LogFile {
   }
   void choose_page_size(std::size_t published) noexcept {
     const std::size_t size = published - std::exchange(synced_, published);
-    average_ = (average_ * (kAveragedSyncs - 1) + size) / kAveragedSyncs;
-    if (huge_ ? average_ >= kHugePagesBelow : average_ < kHugePagesFrom) return;
+    const std::size_t average =
+        (average_->load(std::memory_order_relaxed) * (kAveragedSyncs - 1) + size) / kAveragedSyncs;
+    average_->store(average, std::memory_order_relaxed);
+    if (huge_ ? average >= kHugePagesBelow : average < kHugePagesFrom) return;
     huge_ = !huge_;
     mapping_->prefer_huge_pages(std::max(published, populated_.load(std::memory_order_relaxed)),
                                 huge_);
@@ -145,9 +153,9 @@ class MappedLogFile final : public LogFile {
   const std::string name_;
   const std::unique_ptr<File> file_;
   const std::unique_ptr<WritableMapping> mapping_;
+  const std::shared_ptr<LogSyncAverage> average_;
   ResumedRange resumed_;  // By sync() alone, as those that follow.
   std::size_t synced_ = 0;
-  std::size_t average_ = 0;  // Bytes that a sync had to write.
   bool huge_ = false;
   std::atomic<std::size_t> populated_ = 0;
   std::atomic<std::size_t> published_;
@@ -192,10 +200,11 @@ class BufferedLogFile final : public LogFile {
 }  // namespace
 
 std::unique_ptr<LogFile> make_posix_log_file(std::string name, std::unique_ptr<File> file,
+                                             std::shared_ptr<LogSyncAverage> average,
                                              ResumedRange resumed) {
   if (auto mapping = file->map_writable(); mapping != nullptr) {
     return std::make_unique<MappedLogFile>(std::move(name), std::move(file), std::move(mapping),
-                                           resumed);
+                                           std::move(average), resumed);
   }
   const auto capacity = static_cast<std::size_t>(file->size());
   return std::make_unique<BufferedLogFile>(std::move(name), std::move(file), capacity, resumed);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <memory>
 #include <string>
@@ -21,10 +22,15 @@ struct ResumedRange {
   std::size_t to = 0;  // The next append is stored here.
 };
 
+// Bytes that a sync of a directory's logs has to write, on average of the last ones. Each log goes
+// on from what the one before it came to.
+using LogSyncAverage = std::atomic<std::size_t>;
+
 // A log in `file`, all of whose blocks are allocated: stored into through a mapping, or, where the
 // file cannot be mapped, kept in memory and written by publish(). Errors: Io, OutOfMemory.
 [[nodiscard]] std::unique_ptr<LogFile> make_posix_log_file(std::string name,
                                                            std::unique_ptr<File> file,
+                                                           std::shared_ptr<LogSyncAverage> average,
                                                            ResumedRange resumed = {});
 
 }  // namespace varve::directory

@@ -11,11 +11,14 @@
 #include <cstring>
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <thread>
+#include <vector>
 
 #include "directory/directory.hpp"
+#include "directory/file_system.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/file_bytes.hpp"
 #include "tests/support/longer_run.hpp"
@@ -60,6 +63,48 @@ std::uint64_t count_wrong(std::string_view bytes, std::uint64_t count) {
   }
   return wrong_count;
 }
+
+// In memory. Tells what was said about the pages of its mapping.
+class HeldFile final : public File {
+ public:
+  struct Preference {
+    std::size_t from;
+    bool huge;
+    friend bool operator==(const Preference&, const Preference&) = default;
+  };
+  HeldFile(std::size_t size, std::vector<Preference>& told) : bytes_(size, '\0'), told_(told) {}
+  [[nodiscard]] std::uint64_t size() const override { return bytes_.size(); }
+  [[nodiscard]] std::size_t read(std::uint64_t offset, std::span<char> out) const override {
+    return bytes_.copy(out.data(), out.size(), offset);
+  }
+  void write(std::uint64_t offset, std::string_view bytes) override {
+    bytes_.replace(offset, bytes.size(), bytes);
+  }
+  void allocate(std::uint64_t /*size*/) override {}
+  void truncate(std::uint64_t size) override { bytes_.resize(size); }
+  void punch(std::uint64_t /*offset*/, std::uint64_t /*size*/) override {}
+  void start_write_back(std::uint64_t /*offset*/, std::uint64_t /*size*/) override {}
+  void sync() override {}
+  [[nodiscard]] std::unique_ptr<WritableMapping> map_writable() override {
+    return std::make_unique<Mapping>(*this);
+  }
+  [[nodiscard]] std::unique_ptr<ReadableMapping> map_readable() const override { return nullptr; }
+
+ private:
+  struct Mapping final : WritableMapping {
+    explicit Mapping(HeldFile& of) : file(of) {}
+    [[nodiscard]] char* data() noexcept override { return file.bytes_.data(); }
+    [[nodiscard]] std::size_t size() const noexcept override { return file.bytes_.size(); }
+    void populate(std::size_t /*offset*/, std::size_t /*size*/) noexcept override {}
+    void let_go(std::size_t /*from*/, std::size_t /*to*/) noexcept override {}
+    void prefer_huge_pages(std::size_t from, bool huge) noexcept override {
+      file.told_.push_back({from, huge});
+    }
+    HeldFile& file;
+  };
+  std::string bytes_;
+  std::vector<Preference>& told_;
+};
 
 }  // namespace
 
@@ -113,6 +158,38 @@ TEST_CASE("a log holds what was appended, however large its syncs are", "[direct
   log.reset();
   forget_clean_pages(scratch.path() / "log-1");
   CHECK(count_wrong(test::read_file(scratch.path() / "log-1"), count) == 0);
+}
+
+TEST_CASE("a log begins as the one before it ended: with huge pages while syncs are large",
+          "[directory][log]") {
+  constexpr std::size_t kSize = std::size_t{16} << 20, kMany = std::size_t{9} << 20;
+  const auto average = std::make_shared<LogSyncAverage>(0);
+  std::vector<HeldFile::Preference> told;
+  const auto make = [&](const char* name) {
+    told.clear();
+    return make_posix_log_file(name, std::make_unique<HeldFile>(kSize, told), average);
+  };
+  auto log = make("log-1");
+  CHECK(told.empty());
+  log->publish(0, kMany);
+  log->sync();
+  if (told.empty()) {
+    WARN("this system's syncs let go of what lies behind the end alone, in its own pages");
+    return;
+  }
+  REQUIRE(told.size() == 1);
+  CHECK(told.front().huge);
+  CHECK(told.front().from >= kMany);
+  log = make("log-2");
+  CHECK(told == std::vector<HeldFile::Preference>{{0, true}});
+  for (std::size_t end = 100; end <= 1200; end += 100) {
+    log->publish(end - 100, end);
+    log->sync();
+  }
+  REQUIRE(told.size() == 2);
+  CHECK_FALSE(told.back().huge);
+  log = make("log-3");
+  CHECK(told.empty());
 }
 
 }  // namespace varve::directory
