@@ -16,20 +16,20 @@ namespace varve::directory::mutants {
 // one. Names are <what is going on>.<what is wrong>.
 //
 // Cost: nothing unless built with VARVE_MUTANTS; there, one load where none is planted.
-inline const std::string chosen = [] {
+inline const std::string kChosen = [] {
   const char* const name = std::getenv("VARVE_MUTANT");
   return std::string(name == nullptr ? "" : name);
 }();
 
 // Says once that the fault was reached: a test that fails without having met it proves nothing.
 [[nodiscard, gnu::noinline]] inline bool meet(std::string_view name) noexcept {
-  if (name != chosen) return false;
-  static const int told = std::fprintf(stderr, "mutant met: %s\n", chosen.c_str());
+  if (name != kChosen) return false;
+  static const int told = std::fprintf(stderr, "mutant met: %s\n", kChosen.c_str());
   return told != 0;
 }
 
 [[nodiscard]] inline bool planted(std::string_view name) noexcept {
-  return !chosen.empty() && meet(name);
+  return !kChosen.empty() && meet(name);
 }
 
 }  // namespace varve::directory::mutants

@@ -281,7 +281,7 @@ std::unique_ptr<Core> recover(const std::shared_ptr<directory::Directory>& direc
 
 }  // namespace
 
-std::unique_ptr<Core> open_core(std::shared_ptr<directory::Directory> directory,
+std::unique_ptr<Core> open_core(const std::shared_ptr<directory::Directory>& directory,
                                 const Options& options, OpenMode mode) {
   check_options(options);
   const bool may_create =

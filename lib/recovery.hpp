@@ -20,8 +20,8 @@ enum class OpenMode : std::uint8_t {
 // it leaves what was there, perhaps with some of it flushed; the manifest replacement at the end
 // says who owns it. Errors: Locked, NotFound, AlreadyExists, Corruption (naming file and offset),
 // Unsupported, Mismatch, Io, NoSpace.
-[[nodiscard]] std::unique_ptr<Core> open_core(std::shared_ptr<directory::Directory> directory,
-                                              const Options& options, OpenMode mode);
+[[nodiscard]] std::unique_ptr<Core> open_core(
+    const std::shared_ptr<directory::Directory>& directory, const Options& options, OpenMode mode);
 
 // Lays a range tombstone over the segments in [from, to) that hold anything. `only_unflushed`, for
 // replaying: not over those whose runs have it already.

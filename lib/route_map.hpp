@@ -34,7 +34,8 @@ class RouteMap : public concurrent::EpochDomain::Retired {
   }
 
   [[nodiscard]] std::size_t memory_size() const noexcept {  // Bytes, without the segments.
-    return segments_.capacity() * sizeof segments_.front() + sizeof segments_ + tree_.memory_size();
+    return segments_.capacity() * sizeof(decltype(segments_)::value_type) +
+           sizeof(decltype(segments_)) + tree_.memory_size();
   }
 
  private:

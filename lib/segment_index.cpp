@@ -50,9 +50,9 @@ std::string_view to_string(ScanEnd end) noexcept {
 
 namespace internal {
 
-SegmentIndex SegmentIndexAccess::open(std::shared_ptr<directory::Directory> directory,
+SegmentIndex SegmentIndexAccess::open(const std::shared_ptr<directory::Directory>& directory,
                                       const Options& options, OpenMode mode) {
-  return SegmentIndex(make_index(open_core(std::move(directory), options, mode)));
+  return SegmentIndex(make_index(open_core(directory, options, mode)));
 }
 
 Snapshot SegmentIndexAccess::make_snapshot(std::shared_ptr<Index> index) {

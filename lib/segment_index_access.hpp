@@ -13,7 +13,7 @@ namespace varve::internal {
 // The way from the public classes to what is behind them, and to an index on any Directory; for
 // the library itself and its tests.
 struct SegmentIndexAccess {
-  [[nodiscard]] static SegmentIndex open(std::shared_ptr<directory::Directory> directory,
+  [[nodiscard]] static SegmentIndex open(const std::shared_ptr<directory::Directory>& directory,
                                          const Options& options, OpenMode mode = OpenMode::Open);
   [[nodiscard]] static Snapshot make_snapshot(std::shared_ptr<Index> index);
   // The sequence to read at. Errors: InvalidArgument for a snapshot of another index.
