@@ -299,11 +299,12 @@ TEST_CASE("compact() keeps the log of what was written beside it", "[lib][lifecy
   REQUIRE(index.statistics().runs.segment_count > 2);
   int late = 0;
   CompactOptions compaction;
-  compaction.progress = [&](const MaintenanceProgress&) {
-    index.put("0 late", std::to_string(++late));  // In the first one, which is done.
+  // Into the first segment, which is done; not behind the last one, when the log has been seen to.
+  compaction.progress = [&](const MaintenanceProgress& now) {
+    if (now.segments_done < now.segments_total) index.put("0 late", std::to_string(++late));
   };
   index.compact(compaction);
-  REQUIRE(late > 2);
+  REQUIRE(late > 1);
   CHECK(index.get("0 late") == std::to_string(late));
   const SegmentIndex after =
       SegmentIndexAccess::open(directory::make_posix_directory(disk->after_kill()), options);
