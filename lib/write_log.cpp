@@ -289,21 +289,28 @@ void WriteLog::rotate(std::uint64_t number, Sequence first_sequence, std::size_t
       poison(error);
     }
   }
-  if (file_ != nullptr) {
-    live_.back().sealed_end = live_.back().synced_end = end_.load(std::memory_order_relaxed);
-    // Not the last record's sequence: the operations of a batch may go on beyond it.
-    last_sequences_.push_back(first_sequence - 1);
-  }
+  // Not the last record's sequence: the operations of a batch may go on beyond it.
+  if (file_ != nullptr) note_sealed(first_sequence - 1);
   live_.push_back({.number = next.number, .sealed_end = 0, .synced_end = kLogHeaderSize});
-  file_ = std::move(next.file);
-  data_ = file_->data();
-  capacity_ = file_->capacity();
+  set_current(std::move(next.file), kLogHeaderSize, kLogHeaderSize);
   recyclable_.push_back(capacity_ == file_size_);
   seed_ = log_seed(uuid_, next.number);
   // A file without records counts as holding nothing above what came before it.
   last_sequence_ = first_sequence - (first_sequence != 0 ? 1 : 0);
-  end_.store(kLogHeaderSize, std::memory_order_release);
-  synced_end_.store(kLogHeaderSize, std::memory_order_release);
+}
+
+void WriteLog::note_sealed(Sequence last_sequence) noexcept {
+  live_.back().sealed_end = live_.back().synced_end = end_.load(std::memory_order_relaxed);
+  last_sequences_.push_back(last_sequence);
+}
+
+void WriteLog::set_current(std::unique_ptr<directory::LogFile> file, std::size_t end,
+                           std::size_t synced_end) noexcept {
+  file_ = std::move(file);
+  data_ = file_ != nullptr ? file_->data() : nullptr;
+  capacity_ = file_ != nullptr ? file_->capacity() : 0;
+  end_.store(end, std::memory_order_release);
+  synced_end_.store(synced_end, std::memory_order_release);
 }
 
 void WriteLog::seal(Sequence last_sequence) {
@@ -312,13 +319,8 @@ void WriteLog::seal(Sequence last_sequence) {
   sync_current();
   if (file_ == nullptr) return;
   last_sequences_.reserve(last_sequences_.size() + 1);
-  live_.back().sealed_end = live_.back().synced_end = end_.load(std::memory_order_relaxed);
-  last_sequences_.push_back(last_sequence);
-  file_.reset();
-  data_ = nullptr;
-  capacity_ = 0;
-  end_.store(0, std::memory_order_release);
-  synced_end_.store(0, std::memory_order_release);
+  note_sealed(last_sequence);
+  set_current(nullptr, 0, 0);
 }
 
 char* WriteLog::begin_record(Sequence sequence, std::size_t payload_size, Durability durability) {
@@ -414,17 +416,14 @@ void WriteLog::resume(const LogRecordEntry& entry, const LogScan& scan) {
   live_.reserve(live_.size() + 1);  // As in rotate().
   last_sequences_.reserve(live_.size() + 1);
   recyclable_.reserve(live_.size() + 1);
-  file_ = directory_.resume_log(log_file_name(entry.number), synced_end, end);
+  auto file = directory_.resume_log(log_file_name(entry.number), synced_end, end);
   live_.push_back(entry);
-  recyclable_.push_back(file_->capacity() == file_size_);
-  data_ = file_->data();
-  capacity_ = file_->capacity();
+  recyclable_.push_back(file->capacity() == file_size_);
   seed_ = log_seed(uuid_, entry.number);
   last_sequence_ = std::max(scan.last_operation_sequence,
                             scan.header.first_sequence - (scan.header.first_sequence != 0 ? 1 : 0));
   if (VARVE_MUTANT("log.resumed_called_synced")) synced_end = end;
-  end_.store(end, std::memory_order_release);
-  synced_end_.store(synced_end, std::memory_order_release);
+  set_current(std::move(file), end, synced_end);
   bytes_resumed_ = end - synced_end;
   bytes_appended_.store(bytes_resumed_, std::memory_order_release);
 }

@@ -177,6 +177,10 @@ class WriteLog {
   void rethrow_if_failed() const;
   [[noreturn]] void poison(const Error& error);  // Requires: sync_mutex_ held, or no other thread.
   void sync_current();                           // Requires: sync_mutex_ held.
+  // Requires: sync_mutex_ held; the current file is synced, the lists have room for one more.
+  void note_sealed(Sequence last_sequence) noexcept;
+  void set_current(std::unique_ptr<directory::LogFile> file, std::size_t end,
+                   std::size_t synced_end) noexcept;  // Null, 0 and 0: none.
   void gather() noexcept;
   void lead();
   struct NewFile {
