@@ -222,13 +222,12 @@ bool EngineCursor::range_erased(const segment::EntryView& entry,
   return effective < view_->range_erased_at(entry.key, at_);
 }
 
-// Where a source stays ahead of the others: preparing for it costs a part of a step.
 void EngineCursor::go_straight() noexcept {
-  const bool stays_ahead = source_.current() == last_source_;
-  last_source_ = source_.current();
-  if (!may_go_straight_ || !(stays_ahead || source_.size() == 1)) return;
-  // leave_straight() must not fail: where the scan was would be forgotten.
-  source_.go_straight({.end = stop_, .at = at_, .key_size_max = key_.capacity()});
+  // What step_straight() and leave_straight() copy must not fail: where the scan was would be
+  // forgotten.
+  if (may_go_straight_) {
+    source_.go_straight({.end = stop_, .at = at_, .key_size_max = key_.capacity()});
+  }
 }
 
 void EngineCursor::leave_straight() noexcept {

@@ -30,10 +30,10 @@ class EngineCursor {
   ~EngineCursor();
 
   bool step(Entry& entry);
-  // A step that has nothing to merge, to choose or to load. False: step() has to do it; nothing has
-  // changed. Needs no pin: it touches only what the view of the segment holds.
+  // A step that finds nothing but values to be given, and has no block or leaf to load. False:
+  // step() has to do it. Needs no pin: it touches only what the view of the segment holds.
   [[nodiscard]] bool step_straight(Entry& entry) noexcept {
-    if (left_ == 0 || !source_.next_straight()) return false;
+    if (left_ == 0 || !source_.next_straight(key_)) return false;
     --left_;
     entry = {source_.entry().key, source_.entry().value};
     return true;
@@ -94,7 +94,6 @@ class EngineCursor {
   segment::MergingSource source_;  // No layers: none entered yet, or it is left.
   std::size_t first_run_ = 0;      // Among the sources; those before are deltas.
   bool may_go_straight_ = false;   // In this segment.
-  std::size_t last_source_ = 0;    // That of the entry given last.
   bool in_segment_ = false;
   std::string_view stop_;  // Forward: where range or segment end, whichever is first. Empty: never.
   // Forward: where the next segment begins. Reverse: its exclusive end. Of range_ or of segment_.

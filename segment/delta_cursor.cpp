@@ -283,7 +283,9 @@ void DeltaCursor::go_straight(const StraightLimits& limits) noexcept {
 
 bool DeltaCursor::next_straight() noexcept {
   const std::size_t position = position_ + 1;
-  if (position >= ordered_end_ || values_[position] >> kSlotBits >= straight_end_) return false;
+  if (position >= count_) return false;
+  order(position);
+  if (values_[position] >> kSlotBits >= straight_end_) return false;
   const Record* const record = record_of(values_[position]);
   if (record->kind() != Kind::Value || record->key().size() > straight_key_size_max_) return false;
   if (record->sequence(delta_.base_sequence_) > straight_at_ &&

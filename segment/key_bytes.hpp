@@ -15,6 +15,18 @@ namespace varve::segment {
 // What a scan does once or more per entry, inline: a call of memcmp or memcpy costs more than the
 // few words of most keys.
 
+// The first eight bytes of `key` as an integer that orders like them; zeros where the key has
+// ended, so equal heads do not mean equal keys.
+[[nodiscard]] inline std::uint64_t key_head8(std::string_view key) noexcept {
+  if (key.size() >= 8) [[likely]]
+    return directory::load_be<std::uint64_t>(key.data());
+  std::uint64_t head = 0;
+  for (std::size_t i = 0; i < key.size(); ++i) {
+    head |= std::uint64_t{static_cast<std::uint8_t>(key[i])} << (56 - 8 * i);
+  }
+  return head;
+}
+
 // Negative, zero or positive as `a` comes before, equals or comes behind `b`.
 [[nodiscard]] inline int compare_keys(std::string_view a, std::string_view b) noexcept {
   const std::size_t size = a.size() < b.size() ? a.size() : b.size();

@@ -37,6 +37,7 @@ void MergingSource::clear() noexcept {
   sources_ = std::pmr::vector<Source>(&arena_);
   arena_.release();
   at_ = nullptr;
+  chosen_ = false;
   stop_straight();
   current_ = runner_up_ = kNone;
   values_are_stable_ = true;
@@ -44,12 +45,12 @@ void MergingSource::clear() noexcept {
 
 void MergingSource::seek_to_first() {
   for (const Source& source : sources_) source.cursor->seek_to_first();
-  select<true>();
+  after_seek<true>();
 }
 
 void MergingSource::seek_to_last() {
   for (const Source& source : sources_) source.cursor->seek_to_last();
-  select<false>();
+  after_seek<false>();
 }
 
 // What each run needs next is asked for before the first of them waits: then the number of runs
@@ -75,38 +76,82 @@ void MergingSource::seek(std::string_view key) {
   for (const Source& source : sources_) {
     if (source.run != nullptr) source.run->arrive();
   }
-  select<true>();
+  after_seek<true>();
 }
 
 void MergingSource::seek_before(std::string_view key) {
   choose_blocks(key);
   for (const Source& source : sources_) source.cursor->seek_before(key);
-  select<false>();
+  after_seek<false>();
 }
 
-// A run has a sequence for whatever some reader may not see, so 0 also says that no older version
-// of the key follows in it.
-void MergingSource::go_straight(StraightLimits limits) noexcept {
-  const Source& source = sources_[current_];
-  if (source.run != nullptr && entry().sequence != 0 &&
-      !VARVE_MUTANT("scan.straight_to_older_version")) {
-    return;
+template <bool Forward>
+void MergingSource::after_seek() noexcept {
+  stop_straight();
+  chosen_ = false;
+  for (Source& source : sources_) {
+    source.straight = false;
+    if (source.cursor->valid()) source.head = key_head8(source.cursor->entry().key);
   }
-  if (runner_up_ != kNone && !VARVE_MUTANT("scan.straight_past_others")) {
-    const std::string_view next = sources_[runner_up_].cursor->entry().key;
-    if (limits.end.empty() || compare_keys(next, limits.end) < 0) limits.end = next;
-  }
+  select<Forward>();
+}
+
+void MergingSource::go_straight(const StraightLimits& limits) noexcept {
+  limits_ = limits;
+  Source& source = sources_[current_];
+  straight_ = source.straight || prepare(source);
+  straight_run_ = straight_ && runner_up_ == kNone ? source.run : nullptr;
+}
+
+// Whether what the source stands on is seen, and nothing else of its key is in the source: then its
+// next step may be straight. A run has a sequence for whatever some reader may not see, so 0 also
+// says that no older version of the key follows in it.
+bool MergingSource::prepare(Source& source) const noexcept {
+  const EntryView& entry = source.cursor->entry();
+  const Sequence at = source.run != nullptr ? 0 : limits_.at;
+  if (entry.sequence > at && !VARVE_MUTANT("scan.straight_to_older_version")) return false;
+  if (entry.kind != Kind::Value && !VARVE_MUTANT("scan.straight_to_erasure")) return false;
+  if (entry.key.size() > limits_.key_size_max) return false;
+  if (!limits_.end.empty() && compare_keys(entry.key, limits_.end) >= 0) return false;
   if (source.run != nullptr) {
-    source.run->go_straight(limits);
+    source.run->go_straight(limits_);
   } else {
-    static_cast<DeltaCursor*>(source.cursor)->go_straight(limits);
+    static_cast<DeltaCursor*>(source.cursor)->go_straight(limits_);
   }
-  straight_ = true;
-  straight_run_ = source.run;
+  source.straight = true;
+  return true;
 }
 
-bool MergingSource::next_in_delta() noexcept {
-  return static_cast<DeltaCursor*>(sources_[current_].cursor)->next_straight();
+bool MergingSource::move_straight(Source& source) noexcept {
+  const bool moved = source.run != nullptr
+                         ? source.run->next_straight()
+                         : static_cast<DeltaCursor*>(source.cursor)->next_straight();
+  if (moved) source.head = key_head8(source.cursor->entry().key);
+  return moved;
+}
+
+bool MergingSource::next_merged(SavedKey& last) noexcept {
+  if (runner_up_ != kNone) last.assign(entry().key);
+  while (move_straight(sources_[current_])) {
+    straight_ = true;
+    chosen_ = false;
+    if (runner_up_ == kNone || sources_[current_].head < sources_[runner_up_].head ||
+        VARVE_MUTANT("scan.straight_past_others")) {
+      return true;
+    }
+    select<true>();
+    Source& next = sources_[current_];
+    const bool seen = next.straight || prepare(next);
+    if (seen && (!equal_keys(next.cursor->entry().key, last.view()) ||
+                 VARVE_MUTANT("scan.straight_to_same_key"))) {
+      return true;
+    }
+    straight_ = false;
+    chosen_ = !VARVE_MUTANT("scan.straight_choice_forgotten");
+    if (!seen) return false;
+    // An older version of what was given last: on behind it.
+  }
+  return false;
 }
 
 template <bool Forward>
@@ -124,5 +169,8 @@ void MergingSource::select() noexcept {
   }
   at_ = current_ == kNone ? nullptr : sources_[current_].cursor;
 }
+
+template void MergingSource::select<true>() noexcept;
+template void MergingSource::select<false>() noexcept;
 
 }  // namespace varve::segment
