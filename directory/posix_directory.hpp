@@ -30,7 +30,7 @@ class PosixDirectory final : public Directory {
  public:
   // Files are written by calls of this size, and mapped by huge pages for it: the page cache then
   // holds them in large folios.
-  static constexpr std::size_t kWriteChunkSize = std::size_t{8} << 20;
+  static constexpr std::size_t kWriteChunkSize = std::size_t{2} << 20;
 
   PosixDirectory(std::shared_ptr<FileSystem> file_system, PosixDirectoryOptions options);
 

@@ -55,7 +55,7 @@ struct RecoveredLog {
 // changed nothing and may be tried again.
 class WriteLog {
  public:
-  static constexpr std::size_t kSpareCountMax = 2;
+  static constexpr std::size_t kSpareCountMax = 4;
   // Of the room for a staged record, what is kept for the next one.
   static constexpr std::size_t kStagedCapacityMax = std::size_t{1} << 20;
 
@@ -137,7 +137,7 @@ class WriteLog {
   // Files whose records are all <= checkpoint leave live(), but never the current one; they become
   // removable after the next manifest replacement.
   void release_through(Sequence checkpoint);
-  // After that replacement: keeps up to two released files for recycling, removes the others.
+  // After that replacement: keeps up to kSpareCountMax released files for recycling, removes the others.
   // Errors: Io; the files that are left are tried again by the next call.
   void remove_released();
   // Removes what is kept for recycling, and a prepared file: before a clean close, and when there

@@ -260,7 +260,7 @@ TEST_CASE("what a merge takes while it writes is reported", "[lib][memory]") {
   CHECK(arrived);
   if (arrived) {
     check_report(index, meter);
-    CHECK(index.statistics().memory.jobs_size > 9 * kMiB);  // 8 MiB to write from, and the hashes.
+    CHECK(index.statistics().memory.jobs_size > 3 * kMiB);  // 2 MiB to write from, and the hashes.
   }
   stop.let_go();
   merging.join();
