@@ -16,38 +16,40 @@
 
 namespace varve::internal {
 
-// Marks a write as published at the end of its scope, however that is left: what has a sequence and
-// never became published would hold up all that comes after it.
+// Publishes a write, however its scope is left: what has a sequence and never became published
+// would hold up all that comes after it. To be made before the write's locks, whose release is the
+// barrier between the halves.
 class ConcurrentWriter::Publication {
  public:
-  Publication(PublishedSequence& published, const Taken& taken) noexcept
-      : published_(published), taken_(taken) {}
+  // The first half: to be made once the write has its sequences, and destroyed before its locks.
+  class Mark {
+   public:
+    Mark(Publication& publication, const Taken& taken) noexcept
+        : publication_(publication), taken_(taken) {}
+    Mark(const Mark&) = delete;
+    Mark& operator=(const Mark&) = delete;
+    ~Mark() {
+      publication_.published_.mark_done(taken_.first, taken_.last);
+      publication_.marked_ = true;
+    }
+
+   private:
+    Publication& publication_;
+    const Taken taken_;
+  };
+  explicit Publication(PublishedSequence& published) noexcept : published_(published) {}
   Publication(const Publication&) = delete;
   Publication& operator=(const Publication&) = delete;
-  ~Publication() { published_.publish(taken_.first, taken_.last); }
+  ~Publication() {
+    if (marked_) published_.move_on();
+  }
 
  private:
   PublishedSequence& published_;
-  const Taken taken_;
+  bool marked_ = false;
 };
 
 namespace {
-
-// Puts what the log has into memory. It must not fail half way, so a failure is latched, and what
-// the next open recovers is what the log says.
-template <typename Insert>
-void apply_logged(Core& core, const Insert& insert) {
-  try {
-    insert();
-  } catch (const std::bad_alloc&) {
-    const std::exception_ptr failure =
-        failure_of(ErrorCode::OutOfMemory,
-                   "memory ran out in the middle of a write: whether it took effect shows at the "
-                   "next open; until then the index is read-only");
-    core.failure.record(failure);
-    std::rethrow_exception(failure);
-  }
-}
 
 std::size_t index_after(const RouteMap& routes, const Operation& erase_range, std::size_t first) {
   std::size_t end = first;
@@ -60,12 +62,12 @@ bool is_range(const Operation& operation) noexcept {
   return operation.kind == OperationKind::EraseRange;
 }
 
+// Readers may be at any earlier sequence.
+constexpr bool kKeepOlder = true;
+
 void insert(segment::Segment& segment, const Operation& operation, Sequence sequence) {
-  // Readers may be at any earlier sequence: the key's older versions stay.
-  segment.insert(
-      operation.key, directory::hash64(operation.key),
-      operation.kind == OperationKind::Put ? segment::Kind::Value : segment::Kind::Tombstone,
-      operation.value, sequence, true);
+  segment.insert(operation.key, directory::hash64(operation.key), entry_kind(operation.kind),
+                 operation.value, sequence, kKeepOlder);
 }
 
 }  // namespace
@@ -135,8 +137,12 @@ ConcurrentWriter::Obstacle ConcurrentWriter::try_write_one(const Request& reques
   const auto pinned = Core::pin();
   segment::Segment& segment = core_.routes().find(key);
   VARVE_HOOK("write.routed");
+  Publication publication(core_.concurrency->published);
   const std::unique_lock lock = lock_for(request, segment.writer_mutex());
   if (segment.retired() && !VARVE_MUTANT("write.route_not_checked")) return Obstacle::Retired;
+  // What the insertion waits for is on its way while the log is appended to.
+  const std::uint64_t hash = directory::hash64(key);
+  const segment::Delta::Place place = segment.find_place(key, hash);
   const Obstacle obstacle = take(
       request, WriteLog::operation_payload_size(key, value), 1,
       [&](WriteLog& log, Sequence sequence) {
@@ -144,9 +150,11 @@ ConcurrentWriter::Obstacle ConcurrentWriter::try_write_one(const Request& reques
       },
       taken);
   if (obstacle != Obstacle::None) return obstacle;
-  const Publication publication(core_.concurrency->published, taken);
+  const Publication::Mark mark(publication, taken);
   VARVE_HOOK("write.logged");
-  apply_logged(core_, [&] { insert(segment, {kind, key, value}, taken.first); });
+  apply_logged(core_.failure, [&] {
+    segment.insert(place, key, hash, entry_kind(kind), value, taken.first, kKeepOlder);
+  });
   return Obstacle::None;
 }
 
@@ -204,6 +212,7 @@ ConcurrentWriter::Obstacle ConcurrentWriter::try_write_all(const Request& reques
     static_cast<void>(sequencer.next(operation.kind));
   }
   VARVE_HOOK("batch.routed");
+  Publication publication(core_.concurrency->published);
   const SegmentLocks locks(core_, segments, request.deadline);
   if (!VARVE_MUTANT("batch.routes_not_checked") &&
       std::any_of(segments.begin(), segments.end(),
@@ -212,9 +221,9 @@ ConcurrentWriter::Obstacle ConcurrentWriter::try_write_all(const Request& reques
   }
   const Obstacle obstacle = take(request, payload_size, sequencer.last(), append, taken);
   if (obstacle != Obstacle::None) return obstacle;
-  const Publication publication(core_.concurrency->published, taken);
+  const Publication::Mark mark(publication, taken);
   VARVE_HOOK("batch.logged");
-  apply_logged(core_, [&] { apply(operations, first_segments, routes, taken.first); });
+  apply_logged(core_.failure, [&] { apply(operations, first_segments, routes, taken.first); });
   return Obstacle::None;
 }
 
@@ -307,12 +316,13 @@ void ConcurrentWriter::wait_for_scans(std::unique_lock<directory::Mutex>& lock,
 }
 
 // A writer looks for scans when it has its segment's lock: once each lock was free, all writers
-// that did not see this scan have finished.
+// that did not see this scan are done, and about to be published.
 void ConcurrentWriter::drain_writers() {
   const auto pinned = Core::pin();
   for (const auto& segment : core_.routes().segments()) {
     const std::lock_guard lock(segment->writer_mutex());
   }
+  core_.concurrency->published.await(core_.last_sequence());
 }
 
 void ConcurrentWriter::end_exclusive_scan() noexcept {

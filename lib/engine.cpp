@@ -125,13 +125,27 @@ void Engine::write_one(OperationKind kind, std::string_view key, std::string_vie
   const bool logged = durability != Durability::Buffered;
   if (logged) ready_log(WriteLog::operation_payload_size(key, value), erases);
   const Sequence sequence = core_->last_sequence() + 1;
-  if (logged) {
-    core_->on_log(
-        [&](WriteLog& log) { log.append_operation(sequence, kind, key, value, durability); });
+  const auto append = [&] {
+    if (logged) {
+      core_->on_log(
+          [&](WriteLog& log) { log.append_operation(sequence, kind, key, value, durability); });
+    } else {
+      core_->unlogged_writes = true;
+    }
+  };
+  if (kind == OperationKind::EraseRange) {
+    append();
+    apply(kind, key, value, sequence);
   } else {
-    core_->unlogged_writes = true;
+    // What the insertion waits for is on its way while the log is appended to.
+    segment::Segment& segment = core_->routes().find(key);
+    const std::uint64_t hash = directory::hash64(key);
+    const segment::Delta::Place place = segment.find_place(key, hash);
+    append();
+    apply_logged(core_->failure, [&] {
+      segment.insert(place, key, hash, entry_kind(kind), value, sequence, keeps_older());
+    });
   }
-  apply(kind, key, value, sequence);
   core_->set_last_sequence(sequence);
   settle(durability);
 }
@@ -160,29 +174,18 @@ void Engine::write(const WriteBatch& batch, const WriteOptions& options) {
   settle(durability);
 }
 
-// Puts a logged operation into memory. It must not fail half way: the log has it already, so a
-// failure is latched, and what the next open recovers is what the log says.
+// Puts a logged operation into memory.
 void Engine::apply(OperationKind kind, std::string_view key, std::string_view value,
                    Sequence sequence) {
-  try {
+  apply_logged(core_->failure, [&] {
     if (kind == OperationKind::EraseRange) {
       apply_range_erase(*core_, key, value, sequence, false);
       structure_dirty_ = true;
       return;
     }
-    const std::uint64_t hash = directory::hash64(key);
-    segment::Segment& segment = core_->routes().find(key);
-    segment.insert(key, hash,
-                   kind == OperationKind::Put ? segment::Kind::Value : segment::Kind::Tombstone,
-                   value, sequence, core_->snapshots.newest() != 0);
-  } catch (const std::bad_alloc&) {
-    const std::exception_ptr failure =
-        failure_of(ErrorCode::OutOfMemory,
-                   "memory ran out in the middle of a write: whether it took effect shows at the "
-                   "next open; until then the index is read-only");
-    core_->failure.record(failure);
-    std::rethrow_exception(failure);
-  }
+    core_->routes().find(key).insert(key, directory::hash64(key), entry_kind(kind), value, sequence,
+                                     keeps_older());
+  });
 }
 
 void Engine::settle(Durability durability) {

@@ -91,6 +91,8 @@ class Engine {
   void write_one(OperationKind kind, std::string_view key, std::string_view value,
                  const WriteOptions& options);
   void apply(OperationKind kind, std::string_view key, std::string_view value, Sequence sequence);
+  // A live snapshot may need what a write replaces.
+  [[nodiscard]] bool keeps_older() const { return core_->snapshots.newest() != 0; }
   void settle(Durability durability);
   void sync_log();
   bool run_due_jobs();

@@ -22,6 +22,10 @@ struct Operation {
   std::string_view key;    // EraseRange: from.
   std::string_view value;  // EraseRange: to (empty: no end).
 };
+// What a Put or an Erase leaves in a segment.
+[[nodiscard]] inline segment::Kind entry_kind(OperationKind kind) noexcept {
+  return kind == OperationKind::Put ? segment::Kind::Value : segment::Kind::Tombstone;
+}
 void append_operation(std::string& to, OperationKind kind, std::string_view first,
                       std::string_view second);
 // Walks encoded operations. next() false: the end, or bytes that do not parse (then !ok()): an

@@ -98,10 +98,8 @@ void LogRecovery::replay(const LogRecordView& record) {
     const Sequence flushed = manifest_->segments[index].flushed_sequence;
     if (sequence <= flushed + (VARVE_MUTANT("replay.one_too_few") ? 1 : 0)) continue;
     ++core_.counters.recovered_operations;
-    core_.routes().at(index)->insert(
-        operation.key, directory::hash64(operation.key),
-        operation.kind == OperationKind::Put ? segment::Kind::Value : segment::Kind::Tombstone,
-        operation.value, sequence, false);
+    core_.routes().at(index)->insert(operation.key, directory::hash64(operation.key),
+                                     entry_kind(operation.kind), operation.value, sequence, false);
   }
   core_.set_recovered_sequence(sequencer.last());
 }

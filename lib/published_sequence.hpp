@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 
 #include "segment/entry.hpp"
 
@@ -19,10 +20,14 @@ namespace varve::internal {
 //       |  done  open  done  |
 //   ----+---------------------+---> sequence
 //
+// A writer does so in two halves, with a full memory barrier between them that it has anyway, the
+// release of its locks: mark_done() stores, move_on() looks at what the others have stored. Of two
+// that finish at the same time, at least one then sees both.
+//
 // Invariant: published() never goes back; everything at or below it is in the deltas, and whoever
 // loads it with acquire sees that.
 // Thread-safety: any thread; reset() before there is a second one. Nobody holds a lock meanwhile,
-// and a writer between its sequence and publish() waits for nobody, so await() always ends.
+// and a writer between its sequence and move_on() waits for nobody, so await() always ends.
 class PublishedSequence {
  public:
   // How far the sequences handed out may be ahead of the published one.
@@ -36,15 +41,18 @@ class PublishedSequence {
   }
   // Waits until a write that begins at `first` may be handed out. Requires: whoever hands out calls
   // it before the next sequence is handed out.
-  void await_room(segment::Sequence first) const noexcept {
+  void await_room(segment::Sequence first) noexcept {
     if (first - published() <= kWindow) [[likely]]
       return;
     await(first - kWindow);
   }
-  // The write that took [first, last] is in the deltas.
-  void publish(segment::Sequence first, segment::Sequence last) noexcept;
+  // The write that took [first, last] is in the deltas. Must be followed by a full memory barrier
+  // and move_on().
+  void mark_done(segment::Sequence first, segment::Sequence last) noexcept;
+  // Publishes what is done, and wakes those who wait for it.
+  void move_on() noexcept;
   // Waits until `sequence` is published.
-  void await(segment::Sequence sequence) const noexcept {
+  void await(segment::Sequence sequence) noexcept {
     if (published() < sequence) await_slow(sequence);
   }
 
@@ -53,9 +61,11 @@ class PublishedSequence {
     std::atomic<segment::Sequence> first = 0;
     std::atomic<segment::Sequence> last = 0;
   };
-  void await_slow(segment::Sequence sequence) const noexcept;
+  void advance() noexcept;
+  void await_slow(segment::Sequence sequence) noexcept;
 
   alignas(64) std::atomic<segment::Sequence> published_ = 0;
+  std::atomic<std::uint32_t> sleeper_count_ = 0;  // Threads that wait for published_ to move.
   alignas(64) std::array<Slot, kWindow> slots_;
 };
 

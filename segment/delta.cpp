@@ -25,6 +25,7 @@ using delta_detail::Side;
 namespace {
 
 constexpr std::size_t kNodeCapacityMin = 4;
+constexpr std::size_t kRecordLinesFetched = 3;
 
 std::size_t node_class_of(std::size_t capacity) noexcept {
   return static_cast<std::size_t>(std::bit_width((std::max(capacity, kNodeCapacityMin) - 1) / 4));
@@ -65,6 +66,32 @@ std::size_t shared_prefix_size(const Record* lower, const Record* upper) noexcep
   return delta_detail::common_prefix(lower->key(), upper->key(), Leaf::kPrefixSizeMax);
 }
 
+// The separators around the leaf of a place.
+const Record* separator_before(const Delta::Place& place) noexcept {
+  return delta_detail::separator_before(*place.root, place.root_index, *place.inner,
+                                        place.inner_index);
+}
+const Record* separator_behind(const Delta::Place& place) noexcept {
+  return delta_detail::separator_behind(*place.root, place.root_index, *place.inner,
+                                        place.inner_index);
+}
+
+// The slots of a full leaf in the order of their keys.
+void order_slots(const Leaf& leaf, const std::array<const Record*, kLeafCapacity>& records,
+                 std::array<std::uint8_t, kLeafCapacity>& order) noexcept {
+  std::array<std::uint64_t, kLeafCapacity> values;
+  for (std::size_t i = 0; i < kLeafCapacity; ++i) {
+    values[i] = delta_detail::head_and_slot(leaf.head(i), i);
+  }
+  if (!delta_detail::sort_by_heads(values.data(), kLeafCapacity, records.data())) {
+    delta_detail::sort_records(records.data(), kLeafCapacity, order.data());
+    return;
+  }
+  std::transform(values.begin(), values.end(), order.begin(), [](std::uint64_t value) {
+    return static_cast<std::uint8_t>(delta_detail::slot_of(value));
+  });
+}
+
 template <typename T>
 void add_relaxed(std::atomic<T>& counter, T amount) noexcept {  // By the only writer.
   counter.store(counter.load(std::memory_order_relaxed) + amount, std::memory_order_release);
@@ -77,21 +104,6 @@ struct Delta::Addition {
   Record::Fields fields;
   std::uint64_t hash;
   std::uint8_t fingerprint;
-};
-
-// From the root to the leaf that has, or would have, a key.
-struct Delta::Path {
-  DirectoryNode* root;
-  std::size_t root_index;
-  DirectoryNode* inner;
-  std::size_t inner_index;
-  Leaf* leaf;
-  [[nodiscard]] const Record* before() const noexcept {
-    return delta_detail::separator_before(*root, root_index, *inner, inner_index);
-  }
-  [[nodiscard]] const Record* behind() const noexcept {
-    return delta_detail::separator_behind(*root, root_index, *inner, inner_index);
-  }
 };
 
 // What takes the place of a full leaf. Either side may be the old leaf itself.
@@ -153,41 +165,51 @@ std::unique_ptr<EntrySource> Delta::cursor() const {
   return std::make_unique<delta_detail::DeltaCursor>(*this);
 }
 
-void Delta::insert(std::string_view key, std::uint64_t hash, Kind kind, std::string_view value,
-                   Sequence sequence, bool keep_older) {
-  filter_.reserve(arena_, expected_count_);
+Delta::Place Delta::find_place(std::string_view key, std::uint64_t hash) noexcept {
   filter_.prefetch(hash);
-  __builtin_prefetch(arena_.next_position(), 1);
+  const char* const record = static_cast<const char*>(arena_.next_position());
+  for (std::size_t line = 0; line < kRecordLinesFetched; ++line) {
+    __builtin_prefetch(record + 64 * line, 1);
+  }
+  Place place;
+  place.root = root_.load(std::memory_order_relaxed);
+  if (place.root == nullptr) return place;
+  place.root_index = place.root->find_child(key, Side::Right);
+  place.inner = static_cast<DirectoryNode*>(place.root->child(place.root_index));
+  place.inner_index = place.inner->find_child(key, Side::Right);
+  place.leaf = static_cast<Leaf*>(place.inner->child(place.inner_index));
+  place.leaf->prefetch_for_insert();
+  return place;
+}
+
+void Delta::insert(const Place& place, std::string_view key, std::uint64_t hash, Kind kind,
+                   std::string_view value, Sequence sequence, bool keep_older) {
+  filter_.reserve(arena_, expected_count_);
   Addition addition{
       .fields = {.key = key, .value = value, .sequence = sequence, .kind = kind, .older = nullptr},
       .hash = hash,
       .fingerprint = delta_detail::fingerprint_of(hash)};
-  DirectoryNode* const root = root_.load(std::memory_order_relaxed);
-  if (root == nullptr) {
+  if (place.root == nullptr) {
     insert_first(addition);
     return;
   }
   VARVE_DCHECK(sequence >= last_sequence());
-  Path path{};
-  path.root = root;
-  path.root_index = root->find_child(key, Side::Right);
-  path.inner = static_cast<DirectoryNode*>(root->child(path.root_index));
-  path.inner_index = path.inner->find_child(key, Side::Right);
-  path.leaf = static_cast<Leaf*>(path.inner->child(path.inner_index));
-
-  const Leaf::Fingerprints fingerprints = path.leaf->fingerprints();
-  const std::size_t slot = path.leaf->find_among(fingerprints.matches(addition.fingerprint), key);
+  const Leaf::Fingerprints fingerprints = place.leaf->fingerprints();
+  const std::size_t count = fingerprints.count();
+  place.leaf->prefetch_slot(count);
+  const std::uint32_t head = Leaf::head_of(key, fingerprints.prefix_size());
+  const std::size_t slot =
+      place.leaf->find_among(fingerprints.matches(addition.fingerprint), head, key);
   if (slot != kLeafCapacity) {
-    const Record* const present = path.leaf->record(slot);
+    const Record* const present = place.leaf->record(slot);
     const bool keep = keep_older && present->sequence(base_sequence_) != sequence &&
                       !VARVE_MUTANT("delta.older_not_kept");
     addition.fields.older = keep ? present : present->older();
-    path.leaf->replace(slot, make_record(addition));
-  } else if (const std::size_t count = fingerprints.count(); count < kLeafCapacity) {
-    path.leaf->append(count, addition.fingerprint, Leaf::head_of(key, fingerprints.prefix_size()),
-                      make_record(addition));
+    place.leaf->replace(slot, make_record(addition));
+  } else if (count < kLeafCapacity) {
+    place.leaf->append(count, addition.fingerprint, head, make_record(addition));
   } else {
-    insert_by_split(addition, path);
+    insert_by_split(addition, place);
   }
   finish_insert(addition);
 }
@@ -216,25 +238,30 @@ void Delta::insert_first(const Addition& addition) {
 
 // Everything that can fail comes first: memory that was reserved for nodes stays in the free lists
 // when a later reservation throws.
-void Delta::insert_by_split(const Addition& addition, const Path& path) {
+void Delta::insert_by_split(const Addition& addition, const Place& place) {
   reserve_leaves(2);
-  if (path.inner->count() < kInnerCapacity) {
-    reserve_nodes({path.inner->count() + 1});
+  if (place.inner->count() < kInnerCapacity) {
+    reserve_nodes({place.inner->count() + 1});
   } else {
-    const std::size_t cut = cut_of_full_inner(path.inner_index);
-    reserve_nodes({cut, kInnerCapacity + 1 - cut, path.root->count() + 1});
+    const std::size_t cut = cut_of_full_inner(place.inner_index);
+    reserve_nodes({cut, kInnerCapacity + 1 - cut, place.root->count() + 1});
   }
   const Record* const record = make_record(addition);
 
+  const Leaf& full = *place.leaf;
+  const Leaf::Fingerprints fingerprints = full.fingerprints();
+  const std::size_t full_prefix_size = fingerprints.prefix_size();
   std::array<const Record*, kLeafCapacity> records;
-  for (std::size_t i = 0; i < kLeafCapacity; ++i) records[i] = path.leaf->record(i);
+  for (std::size_t i = 0; i < kLeafCapacity; ++i) records[i] = full.record(i);
   std::array<std::uint8_t, kLeafCapacity> order;
-  delta_detail::sort_records(records.data(), kLeafCapacity, order.data());
+  order_slots(full, records, order);
 
+  const std::uint32_t new_head = Leaf::head_of(addition.fields.key, full_prefix_size);
   const auto rank = static_cast<std::size_t>(
       std::lower_bound(order.begin(), order.end(), addition.fields.key,
-                       [&records](std::uint8_t slot, std::string_view key) {
-                         return records[slot]->key() < key;
+                       [&](std::uint8_t slot, std::string_view key) {
+                         const std::uint32_t head = full.head(slot);
+                         return head != new_head ? head < new_head : records[slot]->key() < key;
                        }) -
       order.begin());
   // A key next to the one that came last: an ascending or descending stream among others. Cut
@@ -247,14 +274,17 @@ void Delta::insert_by_split(const Addition& addition, const Path& path) {
   const bool goes_right = rank > cut || (rank == cut && rank != 0 && (ascending || at_edge));
   const Record* const separator = rank == cut && goes_right ? record : records[order[cut]];
 
-  const Leaf::Fingerprints fingerprints = path.leaf->fingerprints();
   const auto make_leaf = [&](const Record* lower, const Record* upper, std::size_t begin,
                              std::size_t end, bool takes_new) {
     const std::size_t prefix_size = shared_prefix_size(lower, upper);
     Leaf* const leaf = take_leaf(prefix_size);
+    const bool same_heads = prefix_size == full_prefix_size;
+    for (std::size_t i = begin; i < end && !same_heads; ++i) __builtin_prefetch(records[order[i]]);
     for (std::size_t i = begin; i < end; ++i) {
-      leaf->append(i - begin, fingerprints.at(order[i]),
-                   Leaf::head_of(records[order[i]]->key(), prefix_size), records[order[i]]);
+      const std::size_t slot = order[i];
+      const Record* const moved = records[slot];
+      leaf->append(i - begin, fingerprints.at(slot),
+                   same_heads ? full.head(slot) : Leaf::head_of(moved->key(), prefix_size), moved);
     }
     if (takes_new) {
       leaf->append(end - begin, addition.fingerprint,
@@ -263,34 +293,36 @@ void Delta::insert_by_split(const Addition& addition, const Path& path) {
     return leaf;
   };
   // Behind or before all keys of the leaf: with ascending or descending keys it stays as it is.
-  Leaf* const left =
-      cut == kLeafCapacity ? path.leaf : make_leaf(path.before(), separator, 0, cut, !goes_right);
+  Leaf* const left = cut == kLeafCapacity
+                         ? place.leaf
+                         : make_leaf(separator_before(place), separator, 0, cut, !goes_right);
   Leaf* const right =
-      cut == 0 ? path.leaf : make_leaf(separator, path.behind(), cut, kLeafCapacity, goes_right);
-  replace_leaf(path, {.left = left, .separator = separator, .right = right});
-  if (left != path.leaf && right != path.leaf) retire(path.leaf);
+      cut == 0 ? place.leaf
+               : make_leaf(separator, separator_behind(place), cut, kLeafCapacity, goes_right);
+  replace_leaf(place, {.left = left, .separator = separator, .right = right});
+  if (left != place.leaf && right != place.leaf) retire(place.leaf);
 }
 
 // Requires: the nodes are reserved.
-void Delta::replace_leaf(const Path& path, const Split& split) noexcept {
-  DirectoryNode* const inner = path.inner;
+void Delta::replace_leaf(const Place& place, const Split& split) noexcept {
+  DirectoryNode* const inner = place.inner;
   if (inner->count() < kInnerCapacity) {
     DirectoryNode* const copy = take_node(inner->count() + 1);
-    copy->become_split(*inner, path.inner_index, split.left, split.separator, split.right);
-    path.root->replace_child(path.root_index, copy);
+    copy->become_split(*inner, place.inner_index, split.left, split.separator, split.right);
+    place.root->replace_child(place.root_index, copy);
     retire(inner);
     return;
   }
   alignas(
       DirectoryNode) char buffer[sizeof(DirectoryNode) + 2 * kInnerCapacity * (16 + sizeof(void*))];
   auto* const whole = new (buffer) DirectoryNode(2 * kInnerCapacity);
-  whole->become_split(*inner, path.inner_index, split.left, split.separator, split.right);
-  const std::size_t cut = cut_of_full_inner(path.inner_index);
+  whole->become_split(*inner, place.inner_index, split.left, split.separator, split.right);
+  const std::size_t cut = cut_of_full_inner(place.inner_index);
   // With ascending or descending keys, all the old children may be on one side: that is `inner`.
   DirectoryNode* left = inner;
   DirectoryNode* right = inner;
-  const bool left_stays = cut == kInnerCapacity && split.left == path.leaf;
-  const bool right_stays = cut == 1 && split.right == path.leaf;
+  const bool left_stays = cut == kInnerCapacity && split.left == place.leaf;
+  const bool right_stays = cut == 1 && split.right == place.leaf;
   if (!left_stays) {
     left = take_node(cut);
     left->become_part(*whole, 0, cut);
@@ -299,11 +331,11 @@ void Delta::replace_leaf(const Path& path, const Split& split) noexcept {
     right = take_node(whole->count() - cut);
     right->become_part(*whole, cut, whole->count());
   }
-  DirectoryNode* const root = take_node(path.root->count() + 1);
-  root->become_split(*path.root, path.root_index, left, whole->separator(cut - 1), right);
+  DirectoryNode* const root = take_node(place.root->count() + 1);
+  root->become_split(*place.root, place.root_index, left, whole->separator(cut - 1), right);
   root_.store(root, std::memory_order_release);
   if (!left_stays && !right_stays) retire(inner);
-  retire(path.root);
+  retire(place.root);
 }
 
 // Readers may see the record by now, but nobody who is owed it: that is when the caller publishes

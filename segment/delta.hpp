@@ -45,12 +45,29 @@ class Delta {
   Delta& operator=(const Delta&) = delete;
   ~Delta();
 
+  // Where a key goes: good until the delta is written to. To be given back as it is.
+  struct Place {
+    delta_detail::DirectoryNode* root = nullptr;  // Null: the delta is empty.
+    std::size_t root_index = 0;
+    delta_detail::DirectoryNode* inner = nullptr;
+    std::size_t inner_index = 0;
+    delta_detail::Leaf* leaf = nullptr;
+  };
+  // The first half of insert(): asks for the memory that the second one waits for otherwise. By the
+  // writer.
+  [[nodiscard]] Place find_place(std::string_view key, std::uint64_t hash) noexcept;
+  // The second half. Requires: find_place() of this key and hash gave `place`, and nothing was
+  // inserted since; otherwise as below.
+  void insert(const Place& place, std::string_view key, std::uint64_t hash, Kind kind,
+              std::string_view value, Sequence sequence, bool keep_older);
   // Adds a version. Requires: `sequence` >= every earlier one; hash == directory::hash64(key).
   // `keep_older`: a live snapshot may need the key's present version; otherwise it is dropped from
   // the chain. A version with the same sequence is always replaced.
   // Errors: std::bad_alloc; the delta is then unchanged.
   void insert(std::string_view key, std::uint64_t hash, Kind kind, std::string_view value,
-              Sequence sequence, bool keep_older);
+              Sequence sequence, bool keep_older) {
+    insert(find_place(key, hash), key, hash, kind, value, sequence, keep_older);
+  }
 
   // False: no version of a key with this hash was inserted that the caller could see; cheaper than
   // to look. prefetch_filter() fetches what it will touch.
@@ -89,14 +106,13 @@ class Delta {
  private:
   friend class delta_detail::DeltaCursor;
   struct Addition;
-  struct Path;
   struct Split;
   // Node sizes are powers of two of children: 4, 8, ..., 2^25.
   static constexpr std::size_t kNodeClassCount = 24;
 
   void insert_first(const Addition& addition);
-  void insert_by_split(const Addition& addition, const Path& path);
-  void replace_leaf(const Path& path, const Split& split) noexcept;
+  void insert_by_split(const Addition& addition, const Place& place);
+  void replace_leaf(const Place& place, const Split& split) noexcept;
   void finish_insert(const Addition& addition) noexcept;
   const delta_detail::Record* make_record(const Addition& addition);
   void reserve_leaves(std::size_t count);

@@ -28,7 +28,7 @@ void DeltaCursor::load(const DirectoryNode& root, std::size_t root_index,
   count_ = fingerprints.count();
   prefix_size_ = fingerprints.prefix_size();
   for (std::size_t i = 0; i < count_; ++i) {
-    values_[i] = std::uint64_t{leaf->head(i)} << kSlotBits | i;
+    values_[i] = head_and_slot(leaf->head(i), i);
     slots_[i] = leaf->record(i);
   }
   if (selected_count_ >= kSelectedMax && inner_index + 1 < inner.count()) {
@@ -83,30 +83,9 @@ void DeltaCursor::order_all() noexcept {
   selected_count_ = kSelectedMax;
 }
 
-// False: so many heads are equal that records had better be compared by more than these.
-bool DeltaCursor::sort_by_heads(std::size_t begin, std::size_t end) noexcept {
-  sort_values(values_.data() + begin, end - begin);
-  std::size_t tie_count = 0;
-  for (std::size_t i = begin + 1; i < end; ++i) {
-    tie_count += (values_[i - 1] ^ values_[i]) >> kSlotBits == 0 ? 1 : 0;
-  }
-  if (tie_count > kTiesMax) return false;
-  for (std::size_t i = begin; tie_count != 0;) {
-    std::size_t tied_end = i + 1;
-    while (tied_end < end && (values_[i] ^ values_[tied_end]) >> kSlotBits == 0) ++tied_end;
-    tie_count -= tied_end - i - 1;
-    std::sort(values_.data() + i, values_.data() + tied_end,
-              [this](std::uint64_t a, std::uint64_t b) {
-                return record_of(a)->key() < record_of(b)->key();
-              });
-    i = tied_end;
-  }
-  return true;
-}
-
 // One whole side of what is in order already.
 void DeltaCursor::order_between(std::size_t begin, std::size_t end) noexcept {
-  if (!sort_by_heads(begin, end)) return order_all();
+  if (!sort_by_heads(values_.data() + begin, end - begin, slots_.data())) return order_all();
   ordered_begin_ = std::min(ordered_begin_, begin);
   ordered_end_ = std::max(ordered_end_, end);
 }

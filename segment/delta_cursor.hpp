@@ -46,7 +46,6 @@ class DeltaCursor final : public EntrySource {
 
  private:
   enum class Edge : std::uint8_t { First, Last };
-  static constexpr unsigned kSlotBits = 6;
   // Selecting a record costs one pass over the heads, sorting them as much as about seven.
   static constexpr std::size_t kSelectedMax = 8;
   static constexpr std::size_t kFetchedAhead = 4;  // Records.
@@ -59,13 +58,9 @@ class DeltaCursor final : public EntrySource {
   [[nodiscard]] std::size_t lower_bound(std::string_view key) noexcept;
   void order(std::size_t position) noexcept;
   void order_between(std::size_t begin, std::size_t end) noexcept;
-  [[nodiscard]] bool sort_by_heads(std::size_t begin, std::size_t end) noexcept;
   void order_all() noexcept;
   template <Edge edge>
   [[nodiscard]] std::size_t select(std::size_t begin, std::size_t end) const noexcept;
-  [[nodiscard]] static std::size_t slot_of(std::uint64_t value) noexcept {
-    return value & ((1U << kSlotBits) - 1);
-  }
   [[nodiscard]] const Record* record_of(std::uint64_t value) const noexcept {
     return slots_[slot_of(value)];
   }

@@ -11,8 +11,8 @@ namespace varve::segment::delta_detail {
 
 namespace {
 
-constexpr std::uint64_t kIndexMask = 63;
-static_assert(kLeafCapacity <= kIndexMask + 1);
+constexpr std::uint64_t kIndexMask = (std::uint64_t{1} << kSlotBits) - 1;
+constexpr std::size_t kTiesMax = 8;
 
 // Merges two sorted runs without a branch that depends on the data.
 void merge_runs(const std::uint64_t* from, std::size_t left_size, std::size_t size,
@@ -51,8 +51,6 @@ void sort_short_run(std::uint64_t* values, std::size_t size) noexcept {
   }
 }
 
-}  // namespace
-
 // Bottom-up merge sort; a comparison sort's mispredicted branches would cost three times as much.
 void sort_values(std::uint64_t* values, std::size_t count) noexcept {
   std::array<std::uint64_t, kLeafCapacity> buffer;
@@ -69,6 +67,27 @@ void sort_values(std::uint64_t* values, std::size_t count) noexcept {
     std::swap(from, to);
   }
   if (from != values) std::copy_n(from, count, values);
+}
+
+}  // namespace
+
+bool sort_by_heads(std::uint64_t* values, std::size_t count, const Record* const* slots) noexcept {
+  sort_values(values, count);
+  std::size_t tie_count = 0;
+  for (std::size_t i = 1; i < count; ++i) {
+    tie_count += (values[i - 1] ^ values[i]) >> kSlotBits == 0 ? 1 : 0;
+  }
+  if (tie_count > kTiesMax) return false;
+  for (std::size_t i = 0; tie_count != 0;) {
+    std::size_t tied_end = i + 1;
+    while (tied_end < count && (values[i] ^ values[tied_end]) >> kSlotBits == 0) ++tied_end;
+    tie_count -= tied_end - i - 1;
+    std::sort(values + i, values + tied_end, [slots](std::uint64_t a, std::uint64_t b) {
+      return slots[slot_of(a)]->key() < slots[slot_of(b)]->key();
+    });
+    i = tied_end;
+  }
+  return true;
 }
 
 void sort_records(const Record* const* records, std::size_t count, std::uint8_t* order) noexcept {
@@ -124,9 +143,10 @@ std::size_t DirectoryNode::find_child(std::string_view key, Side side) const noe
   }
   const std::uint64_t head = head_of(key, prefix_size_);
   const std::uint64_t* from = heads();
+  // By a mask: the branch that a compiler makes of a condition here is mistaken every other time.
   for (std::size_t size = separator_count; size > 1;) {
     const std::size_t half = size / 2;
-    from += from[half - 1] < head ? half : 0;
+    from += half & -static_cast<std::size_t>(from[half - 1] < head);
     size -= half;
   }
   auto low = static_cast<std::size_t>(from - heads());

@@ -124,6 +124,15 @@ class Leaf {
     }
     return kLeafCapacity;
   }
+  // For the writer, who is about to touch the heads anyway: where they differ, so do the keys.
+  [[nodiscard]] std::size_t find_among(std::uint64_t candidates, std::uint32_t head,
+                                       std::string_view key) const noexcept {
+    for (; candidates != 0; candidates &= candidates - 1) {
+      const auto slot = static_cast<std::size_t>(std::countr_zero(candidates));
+      if (this->head(slot) == head && record(slot)->key() == key) return slot;
+    }
+    return kLeafCapacity;
+  }
   // Requires: `slot` == count; `head` is that of the record's key behind this leaf's prefix.
   void append(std::size_t slot, std::uint8_t fingerprint, std::uint32_t head,
               const Record* record) noexcept {
@@ -136,6 +145,16 @@ class Leaf {
   }
   void replace(std::size_t slot, const Record* record) noexcept {
     slots_[slot].store(record, std::memory_order_release);
+  }
+  // What a writer looks at, and will store to.
+  void prefetch_for_insert() const noexcept {
+    const char* const line = reinterpret_cast<const char*>(this);
+    for (std::size_t offset = 0; offset < sizeof words_ + sizeof heads_; offset += 64) {
+      __builtin_prefetch(line + offset, 1);
+    }
+  }
+  void prefetch_slot(std::size_t slot) const noexcept {
+    if (slot < kLeafCapacity) __builtin_prefetch(&slots_[slot], 1);
   }
   void prefetch() const noexcept {
     for (std::size_t offset = 0; offset < sizeof *this; offset += 64) {
@@ -152,8 +171,20 @@ class Leaf {
   std::array<std::atomic<const Record*>, kLeafCapacity> slots_;
 };
 
-// Requires: count <= kLeafCapacity.
-void sort_values(std::uint64_t* values, std::size_t count) noexcept;
+// A leaf's slot and its head: such values sort by the heads.
+inline constexpr unsigned kSlotBits = 6;
+static_assert(kLeafCapacity <= std::size_t{1} << kSlotBits);
+[[nodiscard]] constexpr std::uint64_t head_and_slot(std::uint32_t head, std::size_t slot) noexcept {
+  return std::uint64_t{head} << kSlotBits | slot;
+}
+[[nodiscard]] constexpr std::size_t slot_of(std::uint64_t value) noexcept {
+  return value & ((std::uint64_t{1} << kSlotBits) - 1);
+}
+// Puts such values into the order of the keys in those slots; records are touched only where heads
+// are equal. False: so many are that the records had better be compared by more (sort_records());
+// the values are there still. Requires: count <= kLeafCapacity; the slots' keys are different.
+[[nodiscard]] bool sort_by_heads(std::uint64_t* values, std::size_t count,
+                                 const Record* const* slots) noexcept;
 // Sorts records with different keys: order[i] is the position of the i-th smallest.
 // Requires: count <= kLeafCapacity.
 void sort_records(const Record* const* records, std::size_t count, std::uint8_t* order) noexcept;

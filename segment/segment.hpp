@@ -78,12 +78,20 @@ class Segment {
     last_write_.store(sequence, std::memory_order_release);
   }
 
-  // Adds a version of a key to the active delta.
-  void insert(std::string_view key, std::uint64_t hash, Kind kind, std::string_view value,
-              Sequence sequence, bool keep_older) {
+  // Adds a version of a key to the active delta. In two halves, the first one asks for what the
+  // second one needs: between them, nothing may happen to this segment.
+  [[nodiscard]] Delta::Place find_place(std::string_view key, std::uint64_t hash) const noexcept {
+    return view().active->find_place(key, hash);
+  }
+  void insert(const Delta::Place& place, std::string_view key, std::uint64_t hash, Kind kind,
+              std::string_view value, Sequence sequence, bool keep_older) {
     version_.bump();
     note_write(sequence);
-    view().active->insert(key, hash, kind, value, sequence, keep_older);
+    view().active->insert(place, key, hash, kind, value, sequence, keep_older);
+  }
+  void insert(std::string_view key, std::uint64_t hash, Kind kind, std::string_view value,
+              Sequence sequence, bool keep_older) {
+    insert(find_place(key, hash), key, hash, kind, value, sequence, keep_older);
   }
   // So that the version is not below that of the segment's main run, which may have had to take a
   // later one because a file's name was taken.
