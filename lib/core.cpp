@@ -26,7 +26,10 @@ Core::Core(std::shared_ptr<directory::Directory> opened,
                 options.untrusted ? Reads::Buffered : options.reads,
                 read_limits(options.untrusted).run),
       concurrency(options.access == Access::Concurrent ? std::make_unique<Concurrency>(locks)
-                                                       : nullptr) {}
+                                                       : nullptr) {
+  // With a limit, the share that deltas get of it has nothing in it for what they might want again.
+  if (options.memory_limit == 0) pool.set_kept_size(options.memory_budget);
+}
 
 Core::~Core() {
   delete routes_.load(std::memory_order_relaxed);
@@ -293,6 +296,12 @@ void Core::prepare_log() {
   } catch (const Error& error) {
     if (error.code() != ErrorCode::NoSpace) throw;
   }
+}
+
+// The list of files is not held for all of it: who comes to the current one's end needs it.
+bool Core::warm_log() noexcept {
+  const auto lock = lock_catalog();
+  return log != nullptr && log->warm_prepared();
 }
 
 void Core::ready_log(std::size_t payload_size, bool erases) {

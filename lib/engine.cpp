@@ -249,6 +249,7 @@ void Engine::flush() {
   if (core_->options.read_only) return;
   core_->failure.rethrow_if_failed();
   flush_all(*core_);
+  core_->pool.trim();
   if (core_->options.tuning.inline_maintenance) run_due_jobs();
 }
 
@@ -296,7 +297,10 @@ std::optional<std::string> Engine::compact_step(std::string_view at, std::string
   if (!upper.empty() && (to.empty() || upper < to)) return upper;
   while (maintain_once(*core_, control)) {  // Neighbours that became small.
   }
-  if (to.empty()) shrink_log();
+  if (to.empty()) {
+    shrink_log();
+    core_->pool.trim();
+  }
   return std::nullopt;
 }
 

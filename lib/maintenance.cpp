@@ -221,6 +221,7 @@ bool flush_for_readers(Core& core, const JobControl& control) {
   if (core.space.is_short()) return false;
   bool worked = false;
   core.do_job([&] { worked = flush_largest(core, SIZE_MAX, control); });
+  core.pool.trim();
   return worked;
 }
 

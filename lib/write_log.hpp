@@ -83,6 +83,9 @@ class WriteLog {
   // record which is appended from now on. Requires: `number` above all live ones.
   // Errors: as rotate(), which does without it.
   void prepare(std::uint64_t number, Sequence first_sequence);
+  // Readies the next part of a prepared file's cache, some milliseconds' work. False: there is
+  // nothing left to ready. By the thread of prepare().
+  bool warm_prepared() noexcept;
   // The current file is nearly full, and none is prepared. By the thread of prepare().
   [[nodiscard]] bool wants_next() const noexcept {
     return file_ != nullptr && !prepared_ &&
@@ -137,8 +140,8 @@ class WriteLog {
   // Files whose records are all <= checkpoint leave live(), but never the current one; they become
   // removable after the next manifest replacement.
   void release_through(Sequence checkpoint);
-  // After that replacement: keeps up to kSpareCountMax released files for recycling, removes the others.
-  // Errors: Io; the files that are left are tried again by the next call.
+  // After that replacement: keeps up to kSpareCountMax released files for recycling, removes the
+  // others. Errors: Io; the files that are left are tried again by the next call.
   void remove_released();
   // Removes what is kept for recycling, and a prepared file: before a clean close, and when there
   // is no space. False: there was nothing. Errors: Io.
@@ -186,6 +189,7 @@ class WriteLog {
   struct NewFile {
     std::uint64_t number = 0;
     std::unique_ptr<directory::LogFile> file;
+    std::size_t warm_end = 0;
   };
   // With its header, durable. Errors: also directory::SyncError; the file is gone again then.
   NewFile make_file_with_header(std::uint64_t number, std::size_t capacity,

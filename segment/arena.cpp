@@ -124,6 +124,8 @@ struct ChunkPool::Impl {
   std::atomic<std::size_t> in_use = 0;      // Stored under the mutex.
   std::atomic<std::uint64_t> released = 0;  // Stored under the mutex.
   std::size_t mapped = 0;
+  std::size_t kept_size = 0;
+  bool keeps = false;  // As much as kept_size allows.
   std::size_t size_limit = std::numeric_limits<std::size_t>::max();
 
   char* take_pooled(std::size_t size) {
@@ -137,6 +139,7 @@ struct ChunkPool::Impl {
     char* const base = map_for_huge_pages(kRegionSize);
     poison_memory(base, kRegionSize);
     mapped += kRegionSize;
+    keeps = true;
     const auto at = regions.insert(position_of(base), Region{base, {}});
     ++empty_count;
     return take(static_cast<std::size_t>(at - regions.begin()), 0, count);
@@ -153,16 +156,21 @@ struct ChunkPool::Impl {
     poison_memory(data, size);
     region->units.give_back(offset / kUnit, size / kUnit);
     if (region->units.free_count() != kUnitCount) return;
-    // A flush frees many regions that the next writes want again: keep some, in proportion to what
-    // is in use, so that an idle index returns nearly all.
-    const std::size_t kept_max = std::max<std::size_t>(1, (regions.size() - empty_count) / 4);
-    if (empty_count < kept_max) {
-      ++empty_count;
-      return;
+    ++empty_count;
+    if (!keeps || mapped > kept_size) give_back_beyond(empty_count - 1);
+  }
+
+  // Leaves at least so many free regions, and as many as are a quarter of those in use: a flush
+  // frees many that the next writes want again.
+  void give_back_beyond(std::size_t count) noexcept {
+    const std::size_t kept = std::max<std::size_t>(1, (regions.size() - empty_count) / 4);
+    for (std::size_t i = regions.size(); i-- > 0 && empty_count > std::max(kept, count);) {
+      if (regions[i].units.free_count() != kUnitCount) continue;
+      unmap_pages(regions[i].base, kRegionSize);
+      mapped -= kRegionSize;
+      --empty_count;
+      regions.erase(regions.begin() + static_cast<std::ptrdiff_t>(i));
     }
-    unmap_pages(region->base, kRegionSize);
-    mapped -= kRegionSize;
-    regions.erase(region);
   }
 
  private:
@@ -235,6 +243,17 @@ std::size_t ChunkPool::size_mapped() const noexcept {
 std::size_t ChunkPool::size_free() const noexcept {
   const std::lock_guard lock(impl_->mutex);
   return impl_->mapped - impl_->in_use.load(std::memory_order_relaxed);
+}
+
+void ChunkPool::set_kept_size(std::size_t size) noexcept {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->kept_size = size;
+}
+
+void ChunkPool::trim() noexcept {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->keeps = false;
+  impl_->give_back_beyond(0);
 }
 
 void ChunkPool::set_size_limit(std::size_t size) noexcept {

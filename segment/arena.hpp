@@ -29,7 +29,8 @@ void unpoison_memory(const void* begin, std::size_t size) noexcept;
 //
 // Chunks up to kPooledSizeMax come from regions of kRegionSize, in units of kUnit; larger ones are
 // mappings of their own. A region that is wholly free goes back to the kernel, but for a few that
-// are kept for the next chunk.
+// are kept for the next chunk, or as many as set_kept_size() allows: a fresh page must be cleared
+// first, which takes a writer as long as filling it.
 // Lifetime: outlives every chunk. Thread-safety: any thread. Errors: std::bad_alloc.
 class ChunkPool {
  public:
@@ -56,6 +57,12 @@ class ChunkPool {
   [[nodiscard]] std::size_t size_free() const noexcept;  // Of these, what is not out.
   // Bytes taken back so far.
   [[nodiscard]] std::uint64_t size_released() const noexcept;
+  // From the next region on that has to be obtained, and until trim(), free ones are kept as long
+  // as no more bytes than this are obtained together.
+  void set_kept_size(std::size_t size) noexcept;
+  // Gives back what is kept but for a quarter of what is in use, and so what becomes free from now
+  // on: nobody is expected to want it soon.
+  void trim() noexcept;
   // From now on allocate() throws rather than let size_in_use() pass `size`.
   void set_size_limit(std::size_t size) noexcept;
 

@@ -84,6 +84,36 @@ TEST_CASE("released chunks are used again and idle regions go back to the kernel
   CHECK(pool.size_mapped() <= 6 * kMiB);
 }
 
+TEST_CASE("a pool keeps what it may until it is trimmed", "[segment][arena]") {
+  ChunkPool pool;
+  pool.set_kept_size(16 * kMiB);
+  std::vector<ChunkPool::Chunk> chunks;
+  const auto take = [&](std::size_t size) {
+    for (; size > 0; size -= ChunkPool::kPooledSizeMax) {
+      chunks.push_back(pool.allocate(ChunkPool::kPooledSizeMax));
+    }
+  };
+  const auto give_back = [&] {
+    for (const ChunkPool::Chunk& chunk : chunks) pool.release(chunk);
+    chunks.clear();
+  };
+  take(24 * kMiB);
+  give_back();
+  CHECK(pool.size_mapped() == 16 * kMiB);
+  take(16 * kMiB);
+  CHECK(pool.size_mapped() == 16 * kMiB);
+  pool.trim();  // All is in use.
+  CHECK(pool.size_mapped() == 16 * kMiB);
+  give_back();  // Nothing was obtained since.
+  CHECK(pool.size_mapped() == ChunkPool::kRegionSize);
+  take(12 * kMiB);
+  give_back();
+  CHECK(pool.size_mapped() == 12 * kMiB);
+  pool.trim();
+  CHECK(pool.size_mapped() == ChunkPool::kRegionSize);
+  CHECK(pool.size_free() == ChunkPool::kRegionSize);
+}
+
 TEST_CASE("large pooled chunks fill a region to its end", "[segment][arena]") {
   ChunkPool pool;
   const ChunkPool::Chunk first = pool.allocate(ChunkPool::kPooledSizeMax);
