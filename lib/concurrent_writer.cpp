@@ -41,7 +41,9 @@ class ConcurrentWriter::Publication {
   Publication(const Publication&) = delete;
   Publication& operator=(const Publication&) = delete;
   ~Publication() {
-    if (marked_) published_.move_on();
+    if (!marked_) return;
+    VARVE_HOOK("write.marked");
+    published_.move_on();
   }
 
  private:
@@ -322,6 +324,7 @@ void ConcurrentWriter::drain_writers() {
   for (const auto& segment : core_.routes().segments()) {
     const std::lock_guard lock(segment->writer_mutex());
   }
+  if (VARVE_MUTANT("scan.done_not_awaited")) return;
   core_.concurrency->published.await(core_.last_sequence());
 }
 
