@@ -10,6 +10,7 @@
 #include "directory/checksum.hpp"
 #include "directory/mutant.hpp"
 #include "lib/hooks.hpp"
+#include "lib/insertion_queue.hpp"
 #include "lib/out_of_memory.hpp"
 #include "lib/segment_locks.hpp"
 #include "varve/error.hpp"
@@ -66,11 +67,6 @@ bool is_range(const Operation& operation) noexcept {
 
 // Readers may be at any earlier sequence.
 constexpr bool kKeepOlder = true;
-
-void insert(segment::Segment& segment, const Operation& operation, Sequence sequence) {
-  segment.insert(operation.key, directory::hash64(operation.key), entry_kind(operation.kind),
-                 operation.value, sequence, kKeepOlder);
-}
 
 }  // namespace
 
@@ -233,14 +229,16 @@ void ConcurrentWriter::apply(const std::vector<Operation>& operations,
                              const std::vector<std::size_t>& first_segments, const RouteMap& routes,
                              Sequence sequence) {
   OperationSequencer sequencer(sequence);
+  InsertionQueue queue(kKeepOlder);
   for (std::size_t i = 0; i < operations.size(); ++i) {
     const Operation& operation = operations[i];
     const Sequence own = sequencer.next(operation.kind);
     if (!is_range(operation)) {
-      insert(*routes.at(first_segments[i]), operation, own);
-      VARVE_HOOK("batch.inserted");
+      queue.add(*routes.at(first_segments[i]), entry_kind(operation.kind), operation.key,
+                operation.value, own);
       continue;
     }
+    queue.finish();
     const std::size_t end = index_after(routes, operation, first_segments[i]);
     for (std::size_t at = first_segments[i]; at < end; ++at) {
       segment::Segment& segment = *routes.at(at);
@@ -252,6 +250,7 @@ void ConcurrentWriter::apply(const std::vector<Operation>& operations,
       });
     }
   }
+  queue.finish();
 }
 
 template <typename Append>

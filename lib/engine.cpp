@@ -11,6 +11,7 @@
 #include "directory/mutant.hpp"
 #include "lib/engine_cursor.hpp"
 #include "lib/index_statistics.hpp"
+#include "lib/insertion_queue.hpp"
 #include "lib/key_lookups.hpp"
 #include "lib/maintenance.hpp"
 #include "lib/operation_checks.hpp"
@@ -135,7 +136,7 @@ void Engine::write_one(OperationKind kind, std::string_view key, std::string_vie
   };
   if (kind == OperationKind::EraseRange) {
     append();
-    apply(kind, key, value, sequence);
+    apply_logged(core_->failure, [&] { put_range_erase(key, value, sequence); });
   } else {
     // What the insertion waits for is on its way while the log is appended to.
     segment::Segment& segment = core_->routes().find(key);
@@ -166,26 +167,28 @@ void Engine::write(const WriteBatch& batch, const WriteOptions& options) {
   OperationReader reader(batch.encoded());
   OperationSequencer sequencer(sequence);
   Operation operation;
-  while (reader.next(operation)) {
-    apply(operation.kind, operation.key, operation.value, sequencer.next(operation.kind));
-  }
+  InsertionQueue queue(keeps_older());
+  apply_logged(core_->failure, [&] {
+    while (reader.next(operation)) {
+      const Sequence own = sequencer.next(operation.kind);
+      if (operation.kind == OperationKind::EraseRange) {
+        queue.finish();
+        put_range_erase(operation.key, operation.value, own);
+      } else {
+        queue.add(core_->routes().find(operation.key), entry_kind(operation.kind), operation.key,
+                  operation.value, own);
+      }
+    }
+    queue.finish();
+  });
   VARVE_CHECK(reader.ok());  // WriteBatch encodes only what parses.
   core_->set_last_sequence(sequencer.last());
   settle(durability);
 }
 
-// Puts a logged operation into memory.
-void Engine::apply(OperationKind kind, std::string_view key, std::string_view value,
-                   Sequence sequence) {
-  apply_logged(core_->failure, [&] {
-    if (kind == OperationKind::EraseRange) {
-      apply_range_erase(*core_, key, value, sequence, false);
-      structure_dirty_ = true;
-      return;
-    }
-    core_->routes().find(key).insert(key, directory::hash64(key), entry_kind(kind), value, sequence,
-                                     keeps_older());
-  });
+void Engine::put_range_erase(std::string_view from, std::string_view to, Sequence sequence) {
+  apply_range_erase(*core_, from, to, sequence, false);
+  structure_dirty_ = true;
 }
 
 void Engine::settle(Durability durability) {

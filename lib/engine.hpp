@@ -90,7 +90,7 @@ class Engine {
   }
   void write_one(OperationKind kind, std::string_view key, std::string_view value,
                  const WriteOptions& options);
-  void apply(OperationKind kind, std::string_view key, std::string_view value, Sequence sequence);
+  void put_range_erase(std::string_view from, std::string_view to, Sequence sequence);
   // A live snapshot may need what a write replaces.
   [[nodiscard]] bool keeps_older() const { return core_->snapshots.newest() != 0; }
   void settle(Durability durability);

@@ -17,6 +17,8 @@ namespace varve::internal {
 
 namespace {
 
+constexpr bool kKeepOlder = false;  // No snapshot outlives its process.
+
 std::string_view log_bytes(const Core& core, const directory::ImmutableFile& file,
                            std::string& buffer) {
   const bool untrusted = core.options.untrusted;
@@ -82,7 +84,7 @@ bool LogRecovery::is_memory_full() const noexcept {
 }
 
 // Puts the record into the segments that have not flushed it.
-void LogRecovery::replay(const LogRecordView& record) {
+void LogRecovery::replay(const LogRecordView& record, InsertionQueue& queue) {
   OperationReader reader(record.operations);
   OperationSequencer sequencer(record.sequence);
   Operation operation;
@@ -90,6 +92,7 @@ void LogRecovery::replay(const LogRecordView& record) {
     const Sequence sequence = sequencer.next(operation.kind);
     if (sequence > record.sequence && VARVE_MUTANT("replay.batch_cut_short")) break;
     if (operation.kind == OperationKind::EraseRange) {
+      queue.finish();
       apply_range_erase(core_, operation.key, operation.value, sequence, true);
       ++core_.counters.recovered_operations;
       continue;
@@ -98,8 +101,8 @@ void LogRecovery::replay(const LogRecordView& record) {
     const Sequence flushed = manifest_->segments[index].flushed_sequence;
     if (sequence <= flushed + (VARVE_MUTANT("replay.one_too_few") ? 1 : 0)) continue;
     ++core_.counters.recovered_operations;
-    core_.routes().at(index)->insert(operation.key, directory::hash64(operation.key),
-                                     entry_kind(operation.kind), operation.value, sequence, false);
+    queue.add(*core_.routes().at(index), entry_kind(operation.kind), operation.key, operation.value,
+              sequence);
   }
   core_.set_recovered_sequence(sequencer.last());
 }
@@ -124,6 +127,7 @@ void LogRecovery::read() {
     LiveLog log{entries[i], open_log(core_, entries[i]), {}};
     std::string buffer;
     const std::string_view bytes = log_bytes(core_, *log.file, buffer);
+    InsertionQueue queue(kKeepOlder);
     log.scan = read_log(core_, log.entry, bytes, [&](const LogRecordView& record) {
       if (record.sequence <= last) fail_as_overlapping(log, record, last);
       if (!stopped_ && is_memory_full()) {
@@ -131,8 +135,9 @@ void LogRecovery::read() {
         stopped_in_ = i;
         stopped_at_ = record.offset;
       }
-      if (!stopped_) replay(record);
+      if (!stopped_) replay(record, queue);
     });
+    queue.finish();
     last = std::max(last, log.scan.last_operation_sequence);
     logs_.push_back(std::move(log));
   }
@@ -191,11 +196,16 @@ void LogRecovery::finish() {
     const LiveLog& log = logs_[i];
     std::string buffer;
     const std::string_view bytes = log_bytes(core_, *log.file, buffer);
+    InsertionQueue queue(kKeepOlder);
     static_cast<void>(read_log(core_, log.entry, bytes, [&](const LogRecordView& record) {
       if (i == stopped_in_ && record.offset < stopped_at_) return;
-      if (is_memory_full()) flush_replayed();
-      replay(record);
+      if (is_memory_full()) {
+        queue.finish();
+        flush_replayed();
+      }
+      replay(record, queue);
     }));
+    queue.finish();
   }
   core_.set_recovered_sequence(std::max(core_.last_sequence(), core_.manifest()->last_sequence));
 }

@@ -10,6 +10,7 @@
 
 #include "directory/directory.hpp"
 #include "lib/core.hpp"
+#include "lib/insertion_queue.hpp"
 #include "lib/log_format.hpp"
 #include "lib/manifest.hpp"
 
@@ -49,7 +50,7 @@ class LogRecovery {
                                         Sequence last) const;
   [[nodiscard]] bool can_resume(const LiveLog& log) const;
   [[nodiscard]] bool is_memory_full() const noexcept;
-  void replay(const LogRecordView& record);
+  void replay(const LogRecordView& record, InsertionQueue& queue);
   void flush_replayed();
 
   Core& core_;

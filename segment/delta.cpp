@@ -172,6 +172,7 @@ Delta::Place Delta::find_place(std::string_view key, std::uint64_t hash) noexcep
     __builtin_prefetch(record + 64 * line, 1);
   }
   Place place;
+  place.structure = structure_;
   place.root = root_.load(std::memory_order_relaxed);
   if (place.root == nullptr) return place;
   place.root_index = place.root->find_child(key, Side::Right);
@@ -184,6 +185,9 @@ Delta::Place Delta::find_place(std::string_view key, std::uint64_t hash) noexcep
 
 void Delta::insert(const Place& place, std::string_view key, std::uint64_t hash, Kind kind,
                    std::string_view value, Sequence sequence, bool keep_older) {
+  if (place.structure != structure_ && !VARVE_MUTANT("delta.place_not_looked_for_again")) {
+    return insert(find_place(key, hash), key, hash, kind, value, sequence, keep_older);
+  }
   filter_.reserve(arena_, expected_count_);
   Addition addition{
       .fields = {.key = key, .value = value, .sequence = sequence, .kind = kind, .older = nullptr},
@@ -232,6 +236,7 @@ void Delta::insert_first(const Addition& addition) {
   inner->become_parent_of(leaf);
   DirectoryNode* const root = take_node(1);
   root->become_parent_of(inner);
+  ++structure_;
   root_.store(root, std::memory_order_release);
   finish_insert(addition);
 }
@@ -305,6 +310,7 @@ void Delta::insert_by_split(const Addition& addition, const Place& place) {
 
 // Requires: the nodes are reserved.
 void Delta::replace_leaf(const Place& place, const Split& split) noexcept {
+  ++structure_;
   DirectoryNode* const inner = place.inner;
   if (inner->count() < kInnerCapacity) {
     DirectoryNode* const copy = take_node(inner->count() + 1);

@@ -45,8 +45,9 @@ class Delta {
   Delta& operator=(const Delta&) = delete;
   ~Delta();
 
-  // Where a key goes: good until the delta is written to. To be given back as it is.
+  // Where a key goes. To be given back as it is.
   struct Place {
+    std::uint32_t structure = 0;                  // Of the delta when it was found.
     delta_detail::DirectoryNode* root = nullptr;  // Null: the delta is empty.
     std::size_t root_index = 0;
     delta_detail::DirectoryNode* inner = nullptr;
@@ -56,8 +57,8 @@ class Delta {
   // The first half of insert(): asks for the memory that the second one waits for otherwise. By the
   // writer.
   [[nodiscard]] Place find_place(std::string_view key, std::uint64_t hash) noexcept;
-  // The second half. Requires: find_place() of this key and hash gave `place`, and nothing was
-  // inserted since; otherwise as below.
+  // The second half. Requires: find_place() of this key and hash gave `place`; otherwise as below.
+  // What was inserted since may have made the place another: then it is looked for again.
   void insert(const Place& place, std::string_view key, std::uint64_t hash, Kind kind,
               std::string_view value, Sequence sequence, bool keep_older);
   // Adds a version. Requires: `sequence` >= every earlier one; hash == directory::hash64(key).
@@ -136,6 +137,7 @@ class Delta {
   std::atomic<std::uint64_t> data_size_ = 0;
   std::atomic<std::uint64_t> entry_count_ = 0;
   std::atomic<Sequence> last_sequence_ = 0;
+  std::uint32_t structure_ = 0;  // Counts what replaces nodes. The writer's alone.
   // Singly linked through the first bytes of the free nodes.
   void* free_leaves_ = nullptr;
   std::array<void*, kNodeClassCount> free_nodes_{};

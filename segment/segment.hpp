@@ -79,7 +79,7 @@ class Segment {
   }
 
   // Adds a version of a key to the active delta. In two halves, the first one asks for what the
-  // second one needs: between them, nothing may happen to this segment.
+  // second one needs: between them, nothing may happen to this segment but other insertions.
   [[nodiscard]] Delta::Place find_place(std::string_view key, std::uint64_t hash) const noexcept {
     return view().active->find_place(key, hash);
   }

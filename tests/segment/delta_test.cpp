@@ -40,7 +40,11 @@ class Checked {
 
   void insert(const std::string& key, const std::string& value, Sequence sequence,
               Kind kind = Kind::Value, bool keep_older = false) {
-    delta.insert(key, directory::hash64(key), kind, value, sequence, keep_older);
+    insert(delta.find_place(key, directory::hash64(key)), key, value, sequence, kind, keep_older);
+  }
+  void insert(const Delta::Place& place, const std::string& key, const std::string& value,
+              Sequence sequence, Kind kind, bool keep_older) {
+    delta.insert(place, key, directory::hash64(key), kind, value, sequence, keep_older);
     Versions& versions = model[key];
     if (!versions.empty() && (!keep_older || versions.front().sequence == sequence)) {
       versions.erase(versions.begin());
@@ -158,6 +162,33 @@ std::string make_key(Shape shape, std::uint64_t i, std::mt19937_64& random) {
       return i < 2000 ? "common/prefix/" + digits(random() % 100'000) : digits(random());
   }
   return {};
+}
+
+TEST_CASE("a place that was found before other insertions serves still", "[segment][delta]") {
+  const auto mode = GENERATE(Delta::ReaderMode::Alone, Delta::ReaderMode::Concurrent);
+  const std::size_t depth = GENERATE(1, 8, 300);  // More than a leaf holds.
+  const bool keep_older = GENERATE(false, true);
+  CAPTURE(depth, keep_older);
+  struct Waiting {
+    Delta::Place place;
+    std::string key;
+  };
+  Checked checked(mode);
+  std::mt19937_64 random(depth);
+  std::vector<Waiting> waiting;
+  Sequence sequence = 0;
+  for (int i = 0; i < 6000; i += static_cast<int>(depth)) {
+    for (std::size_t k = 0; k < depth; ++k) {
+      const std::string key = "key" + std::to_string(random() % 4000);
+      waiting.push_back({checked.delta.find_place(key, directory::hash64(key)), key});
+    }
+    for (const auto& [place, key] : waiting) {
+      ++sequence;
+      checked.insert(place, key, std::to_string(sequence), sequence, Kind::Value, keep_older);
+    }
+    waiting.clear();
+  }
+  checked.check_all();
 }
 
 TEST_CASE("a delta answers as a map does, whatever the order and the likeness of the keys",
