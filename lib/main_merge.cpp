@@ -243,7 +243,7 @@ void retire_inputs(Core& core, const std::vector<Part>& parts, const std::vector
     for (const segment::RunLayer& layer : part.view->runs) {
       const bool kept = std::any_of(children.begin(), children.end(),
                                     [&](const Child& child) { return child.run == layer.run; });
-      if (!kept) core.run_store.retire(layer.record, layer.run);
+      if (!kept) core.run_store.retire(layer.record);
     }
   }
 }

@@ -75,7 +75,7 @@ void merge_tier(Core& core, const SegmentPtr& segment, std::size_t first, std::s
     core.publish(*segment, [&](segment::View& next) {
       replace(next.runs, segment::RunLayer{record.value_or(RunRecord{}), run});
     });
-    for (const segment::RunLayer& layer : inputs) core.run_store.retire(layer.record, layer.run);
+    for (const segment::RunLayer& layer : inputs) core.run_store.retire(layer.record);
     if (!record) core.run_store.discard(run_file_name(file));
   };
   core.commit([&](Manifest& next) {

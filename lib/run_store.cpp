@@ -14,25 +14,33 @@ namespace varve::internal {
 
 namespace {
 
-// A run, counted in a sum for as long as it is there.
+// A run, counted in a sum for as long as it is there, which tells when it is not.
 class CountedRun {
  public:
-  CountedRun(std::shared_ptr<const segment::Run> run,
-             std::shared_ptr<std::atomic<std::size_t>> sum) noexcept
-      : run_(std::move(run)), sum_(std::move(sum)) {
+  CountedRun(std::shared_ptr<const segment::Run> run, std::shared_ptr<std::atomic<std::size_t>> sum,
+             std::shared_ptr<std::atomic<bool>> let_go) noexcept
+      : run_(std::move(run)), sum_(std::move(sum)), let_go_(std::move(let_go)) {
     sum_->fetch_add(run_->memory_size(), std::memory_order_relaxed);
   }
   CountedRun(const CountedRun&) = delete;
   CountedRun& operator=(const CountedRun&) = delete;
-  ~CountedRun() { sum_->fetch_sub(run_->memory_size(), std::memory_order_relaxed); }
+  ~CountedRun() {
+    sum_->fetch_sub(run_->memory_size(), std::memory_order_relaxed);
+    let_go_->store(true, std::memory_order_release);
+  }
   [[nodiscard]] const segment::Run* get() const noexcept { return run_.get(); }
 
  private:
   const std::shared_ptr<const segment::Run> run_;
   const std::shared_ptr<std::atomic<std::size_t>> sum_;
+  const std::shared_ptr<std::atomic<bool>> let_go_;
 };
 
 }  // namespace
+
+RunStore::SlicePlace RunStore::place_of(const segment::RunRecord& slice) noexcept {
+  return {slice.file_number, slice.offset};
+}
 
 RunStore::File RunStore::open_file(const segment::RunRecord& record) const {
   const std::string name = run_file_name(record);
@@ -47,7 +55,8 @@ RunStore::File RunStore::open_file(const segment::RunRecord& record) const {
 
 // By any thread.
 std::shared_ptr<const segment::Run> RunStore::open_in(const File& file,
-                                                      const segment::RunRecord& record) const {
+                                                      const segment::RunRecord& record,
+                                                      LetGo let_go) const {
   const auto counted = std::make_shared<const CountedRun>(
       segment::Run::open(file,
                          {.offset = record.offset,
@@ -56,7 +65,7 @@ std::shared_ptr<const segment::Run> RunStore::open_in(const File& file,
                           .entry_count = record.entry_count,
                           .footer_checksum = record.footer_checksum},
                          reads_, limits_, tables_size() < kPooledTablesMin ? nullptr : pool_),
-      tables_size_);
+      tables_size_, std::move(let_go));
   return {counted, counted->get()};
 }
 
@@ -84,26 +93,32 @@ void RunStore::open(std::vector<segment::RunLayer>& layers, std::size_t thread_c
     if (file == nullptr) file = open_file(layer.record);
     files.push_back(file);
   }
-  in_parallel(layers.size(), thread_count,
-              [&](std::size_t i) { layers[i].run = open_in(files[i], layers[i].record); });
+  std::vector<LetGo> let_go(layers.size());
+  for (LetGo& one : let_go) one = std::make_shared<std::atomic<bool>>(false);
+  in_parallel(layers.size(), thread_count, [&](std::size_t i) {
+    layers[i].run = open_in(files[i], layers[i].record, let_go[i]);
+  });
   for (std::size_t i = 0; i < layers.size(); ++i) {
     if (layers[i].record.kind == segment::RunRecord::Kind::Main) continue;
+    LetGo& slice = live_slices_[place_of(layers[i].record)];
     DeltaFile& delta = delta_files_[layers[i].record.file_number];
+    slice = std::move(let_go[i]);  // From here on nothing fails.
     delta.file = files[i];
     ++delta.live_slices;
   }
 }
 
-void RunStore::retire(const segment::RunRecord& record,
-                      const std::shared_ptr<const segment::Run>& run) {
+void RunStore::retire(const segment::RunRecord& record) {
   if (record.kind == segment::RunRecord::Kind::Main) {
     dead_files_.push_back(run_file_name(record));
     return;
   }
   const auto it = delta_files_.find(record.file_number);
   VARVE_CHECK(it != delta_files_.end() && it->second.live_slices > 0);
+  const auto own = live_slices_.extract(place_of(record));
+  VARVE_CHECK(!own.empty());
   if (--it->second.live_slices > 0) {
-    dead_slices_.push_back({run, record.file_number, record.offset, record.size});
+    dead_slices_.push_back({own.mapped(), record.file_number, record.offset, record.size});
     return;
   }
   delta_files_.erase(it);
@@ -115,7 +130,9 @@ void RunStore::retire(const segment::RunRecord& record,
 void RunStore::abandon(const segment::RunRecord& record) noexcept {
   if (record.kind == segment::RunRecord::Kind::Main) return;
   const auto it = delta_files_.find(record.file_number);
-  if (it != delta_files_.end() && --it->second.live_slices == 0) delta_files_.erase(it);
+  if (it == delta_files_.end()) return;
+  live_slices_.erase(place_of(record));
+  if (--it->second.live_slices == 0) delta_files_.erase(it);
 }
 
 void RunStore::sweep() {
@@ -127,7 +144,7 @@ void RunStore::sweep() {
   // Punching, unlike removal, takes the bytes from readers: it waits for the last one.
   for (std::size_t i = 0; i < dead_slices_.size();) {
     const DeadSlice& slice = dead_slices_[i];
-    if (!slice.reader.expired() && !VARVE_MUTANT("punch.under_readers")) {
+    if (!slice.let_go->load(std::memory_order_acquire) && !VARVE_MUTANT("punch.under_readers")) {
       ++i;
       continue;
     }

@@ -32,8 +32,8 @@ class RunStore {
   [[nodiscard]] std::shared_ptr<const segment::Run> open(const segment::RunRecord& record);
   // Likewise, each of `layers` by its record: by so many threads, of which the caller is one.
   void open(std::vector<segment::RunLayer>& layers, std::size_t thread_count);
-  // After a manifest replacement that no longer names `record`. `run` may still be read.
-  void retire(const segment::RunRecord& record, const std::shared_ptr<const segment::Run>& run);
+  // After a manifest replacement that no longer names `record`. Its run may still be read.
+  void retire(const segment::RunRecord& record);
   // Takes an open() back whose run never became part of the manifest.
   void abandon(const segment::RunRecord& record) noexcept;
   // A file that no manifest names goes with the next sweep.
@@ -52,15 +52,21 @@ class RunStore {
 
  private:
   using File = std::shared_ptr<const directory::ImmutableFile>;
+  // Set by the last one who lets go of a run, with release: who sees that has all that was read of
+  // it behind him. (That a std::weak_ptr is expired says nothing of the kind.)
+  using LetGo = std::shared_ptr<std::atomic<bool>>;
+  using SlicePlace = std::pair<std::uint64_t, std::uint64_t>;  // File number, offset.
   struct DeltaFile {
     File file;
     std::uint32_t live_slices = 0;
   };
+  [[nodiscard]] static SlicePlace place_of(const segment::RunRecord& slice) noexcept;
   [[nodiscard]] File open_file(const segment::RunRecord& record) const;
   [[nodiscard]] std::shared_ptr<const segment::Run> open_in(const File& file,
-                                                            const segment::RunRecord& record) const;
+                                                            const segment::RunRecord& record,
+                                                            LetGo let_go) const;
   struct DeadSlice {
-    std::weak_ptr<const segment::Run> reader;
+    LetGo let_go;
     std::uint64_t file_number = 0, offset = 0, size = 0;
   };
   directory::Directory& directory_;
@@ -73,6 +79,7 @@ class RunStore {
   // Of the tables' huge pages; shared with them, likewise.
   const std::shared_ptr<segment::ChunkPool> pool_ = std::make_shared<segment::ChunkPool>();
   std::map<std::uint64_t, DeltaFile> delta_files_;  // By number.
+  std::map<SlicePlace, LetGo> live_slices_;
   std::vector<std::string> dead_files_;
   std::vector<DeadSlice> dead_slices_;
 };

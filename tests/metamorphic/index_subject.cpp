@@ -162,6 +162,8 @@ std::string IndexSubject::exclusive_write(const Operation& operation) {
     Cursor cursor = index_.scan(options);
     static_cast<void>(cursor.next());
     refused = outcome([&] { index_.put(operation.keys[0], "never written"); });
+    // Whether there is room, as for a job that has just met a fault, is asked before.
+    if (refused == "NoSpace" && configuration_.fault_every != 0) refused = "Busy";
   }
   return refused + ", then " + put(operation);
 }
