@@ -74,9 +74,6 @@ class LogFile {
   // the device write far more than itself, as the kernel only knows that some of a large piece of
   // its cache has changed. Errors: Io, NoSpace.
   virtual void write(std::size_t from, std::string_view bytes) = 0;
-  // Readies [from, to), of which nothing has been published, for stores that come much later: see
-  // WritableMapping::warm(). By any thread.
-  virtual void warm(std::size_t /*from*/, std::size_t /*to*/) noexcept {}
   // Makes what was published before the call survive power loss. After a failure the file must not
   // be written again. Errors: Io, NoSpace.
   virtual void sync() = 0;

@@ -33,9 +33,6 @@ class WritableMapping {
   // Readies the range for stores that do not fault; an optimisation, no promise. The pages count
   // as dirty from then on, so ask for what will be stored soon and no more.
   virtual void populate(std::size_t offset, std::size_t size) noexcept = 0;
-  // Brings the range into the system's cache without changing it, so that who stores there has no
-  // page to wait for that the system must clear first; an optimisation, no promise.
-  virtual void warm(std::size_t /*from*/, std::size_t /*to*/) noexcept {}
   // The whole pages in [from, to) are not going to be touched again soon: takes them out of the
   // address space, not out of the file. Writing back a page that is mapped interrupts every other
   // processor that the process runs on, page by page.

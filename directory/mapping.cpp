@@ -101,16 +101,6 @@ class PosixWritableMapping final : public WritableMapping {
     static_cast<void>(::madvise(region_.data() + from, length, MADV_POPULATE_WRITE));
 #endif
   }
-  void warm([[maybe_unused]] std::size_t from, [[maybe_unused]] std::size_t to) noexcept override {
-#if defined(MADV_POPULATE_READ)
-    const std::size_t begin = from / kPageSizeMax * kPageSizeMax;
-    const std::size_t end = std::min(to, size_);
-    if (begin >= end) return;
-    // Refused by a kernel before 5.14; the stores find the pages as they would have.
-    static_cast<void>(::madvise(region_.data() + begin, end - begin, MADV_POPULATE_READ));
-    let_go(begin, end);  // The cache keeps them. Mapped, they would be readable only.
-#endif
-  }
   void let_go(std::size_t from, std::size_t to) noexcept override {
     const std::size_t begin = round_up(from, kPageSizeMax);
     const std::size_t end = std::min(to, size_) / kPageSizeMax * kPageSizeMax;

@@ -90,7 +90,6 @@ class MappedLogFile final : public LogFile {
     VARVE_CHECK(from <= capacity() && bytes.size() <= capacity() - from);
     file_->write(from, bytes);
   }
-  void warm(std::size_t from, std::size_t to) noexcept override { mapping_->warm(from, to); }
   void sync() override {
     write_resumed_again(name_, *file_, resumed_);
     const std::size_t published = published_.load(std::memory_order_acquire);

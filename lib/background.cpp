@@ -365,8 +365,6 @@ void Background::keep_log() {
       } else if (!core_.failure.failed()) {
         core_.sync_log();
         core_.prepare_log();
-        while (!stopping_ && core_.warm_log()) {
-        }
       }
       core_.job_failures.clear(JobFailures::kLogKeeper);
     } catch (const std::exception& error) {

@@ -298,12 +298,6 @@ void Core::prepare_log() {
   }
 }
 
-// The list of files is not held for all of it: who comes to the current one's end needs it.
-bool Core::warm_log() noexcept {
-  const auto lock = lock_catalog();
-  return log != nullptr && log->warm_prepared();
-}
-
 void Core::ready_log(std::size_t payload_size, bool erases) {
   const auto attempt = [&](bool small) {
     try {

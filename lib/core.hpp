@@ -167,9 +167,6 @@ class Core {
   // Makes the log's next file if it will soon be needed. Where there is no room nothing happens:
   // who needs it will ask again. Requires: no lock of Concurrency. Errors: Io.
   void prepare_log();
-  // Does a part of what makes that file's first writes fast. False: there is nothing left of it.
-  // Requires: as above.
-  bool warm_log() noexcept;
 
   // Of the room on the medium. Requires: no lock of Concurrency but jobs.
   //

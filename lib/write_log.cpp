@@ -257,15 +257,6 @@ void WriteLog::prepare(std::uint64_t number, Sequence first_sequence) {
   }
 }
 
-bool WriteLog::warm_prepared() noexcept {
-  constexpr std::size_t kStep = std::size_t{4} << 20;
-  if (!prepared_ || prepared_->warm_end == prepared_->file->capacity()) return false;
-  const std::size_t from = prepared_->warm_end;
-  prepared_->warm_end = std::min(from + kStep, prepared_->file->capacity());
-  prepared_->file->warm(from, prepared_->warm_end);
-  return true;
-}
-
 // Null where there is none that serves; then there is none any more.
 WriteLog::NewFile WriteLog::take_prepared(std::uint64_t number, std::size_t capacity) {
   NewFile taken;

@@ -83,9 +83,6 @@ class WriteLog {
   // record which is appended from now on. Requires: `number` above all live ones.
   // Errors: as rotate(), which does without it.
   void prepare(std::uint64_t number, Sequence first_sequence);
-  // Readies the next part of a prepared file's cache, some milliseconds' work. False: there is
-  // nothing left to ready. By the thread of prepare().
-  bool warm_prepared() noexcept;
   // The current file is nearly full, and none is prepared. By the thread of prepare().
   [[nodiscard]] bool wants_next() const noexcept {
     return file_ != nullptr && !prepared_ &&
@@ -189,7 +186,6 @@ class WriteLog {
   struct NewFile {
     std::uint64_t number = 0;
     std::unique_ptr<directory::LogFile> file;
-    std::size_t warm_end = 0;
   };
   // With its header, durable. Errors: also directory::SyncError; the file is gone again then.
   NewFile make_file_with_header(std::uint64_t number, std::size_t capacity,

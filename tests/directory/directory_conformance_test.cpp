@@ -285,7 +285,6 @@ TEST_CASE("a log keeps what was stored and published, and can be read back", "[d
 TEST_CASE("a log takes stores and writes side by side", "[directory][log]") {
   const Subject directory(EVERY_KIND);
   const auto log = directory->create_log("log-1", 1 << 20);
-  log->warm(0, 1 << 20);
   const std::string bytes = pattern(1 << 20);
   constexpr std::size_t kStep = 60'000;
   for (std::size_t at = 0; at < bytes.size(); at += kStep) {

@@ -49,11 +49,6 @@ class FaultyLogFile final : public directory::LogFile {
     if (faults_.fail_publish) fail(ErrorCode::Io);
     inner_->write(from, bytes);
   }
-  void warm(std::size_t from, std::size_t to) noexcept override {
-    faults_.steps.push_back("warm " + name() + " from " + std::to_string(from) + " to " +
-                            std::to_string(to));
-    inner_->warm(from, to);
-  }
   void sync() override {
     VARVE_HOOK("device.flushing");
     ++faults_.sync_count;

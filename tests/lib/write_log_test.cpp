@@ -409,35 +409,6 @@ TEST_CASE("a prepared file saves the rotation all but the sync of the file befor
   CHECK(read(directory, 3).sequences == std::vector<Sequence>{sequence});
 }
 
-TEST_CASE("a prepared file is readied part by part, until it is taken", "[lib][write_log]") {
-  constexpr std::size_t kMiB = std::size_t{1} << 20;
-  FaultyDirectory directory;
-  WriteLog log(directory, kUuid, 10 * kMiB, kSyncClass);
-  CHECK_FALSE(log.warm_prepared());
-  log.rotate(1, 1, 0);
-  CHECK_FALSE(log.warm_prepared());
-  log.prepare(2, 1);
-  directory.faults.steps.clear();
-  const bool taken = GENERATE(false, true);
-  CHECK(log.warm_prepared());
-  if (taken) {
-    log.rotate(2, 1, 0);
-    directory.faults.steps.clear();
-    CHECK_FALSE(log.warm_prepared());
-    CHECK(directory.faults.steps.empty());
-    return;
-  }
-  while (log.warm_prepared()) {
-  }
-  CHECK(directory.faults.steps ==
-        std::vector<std::string>{"warm log-2.varve from 0 to 4194304",
-                                 "warm log-2.varve from 4194304 to 8388608",
-                                 "warm log-2.varve from 8388608 to 10485760"});
-  log.rotate(2, 1, 0);
-  log.append_operation(1, OperationKind::Put, "k", "v");
-  CHECK(read(directory, 2).sequences == std::vector<Sequence>{1});
-}
-
 TEST_CASE("a prepared file that does not serve is removed", "[lib][write_log]") {
   FaultyDirectory directory;
   WriteLog log(directory, kUuid, kFileSize, kSyncClass);
