@@ -33,7 +33,7 @@ struct FoundEntry {
 
 // What MergingSource::next_straight() may come to.
 struct StraightLimits {
-  std::string_view end;          // Keys before it; empty: no end. Need not last.
+  std::string_view end;          // Keys before it; empty: no end.
   Sequence at = kSequenceMax;    // Versions up to it.
   std::size_t key_size_max = 0;  // Keys up to this size.
 };
