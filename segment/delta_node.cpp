@@ -100,7 +100,7 @@ void sort_records(const Record* const* records, std::size_t count, std::uint8_t*
   // The low bits of each head make room for the record's position.
   std::array<std::uint64_t, kLeafCapacity> values;
   for (std::size_t i = 0; i < count; ++i) {
-    values[i] = (head_of(records[i]->key(), prefix) & ~kIndexMask) | i;
+    values[i] = (key_head8(records[i]->key(), prefix) & ~kIndexMask) | i;
   }
   sort_values(values.data(), count);
   for (std::size_t i = 0; i < count; ++i) {
@@ -141,7 +141,7 @@ std::size_t DirectoryNode::find_child(std::string_view key, Side side) const noe
     const int result = compare_prefix(key);
     if (result != 0) return result < 0 ? 0 : separator_count;
   }
-  const std::uint64_t head = head_of(key, prefix_size_);
+  const std::uint64_t head = key_head8(key, prefix_size_);
   const std::uint64_t* from = heads();
   // By a mask: the branch that a compiler makes of a condition here is mistaken every other time.
   for (std::size_t size = separator_count; size > 1;) {
@@ -189,7 +189,7 @@ void DirectoryNode::become_split(const DirectoryNode& from, std::size_t index, v
   for (std::size_t i = index + 1; i < from.count_; ++i) set_child(i + 1, from.child(i));
   copy_separators(from, 0, index, 0);
   separators()[index] = separator;
-  heads()[index] = head_of(separator->key(), from.prefix_size_);
+  heads()[index] = key_head8(separator->key(), from.prefix_size_);
   copy_separators(from, index, from.count_ - 1, index + 1);
   set_prefix(from.prefix_size_);
 }
@@ -219,7 +219,7 @@ void DirectoryNode::set_prefix(std::size_t size_of_heads) noexcept {
   std::copy_n(first.data(), std::min(size, kInlinePrefixSize), prefix_.data());
   if (size == size_of_heads) return;
   for (std::size_t i = 0; i < separator_count; ++i) {
-    heads()[i] = head_of(separators()[i]->key(), size);
+    heads()[i] = key_head8(separators()[i]->key(), size);
   }
 }
 

@@ -13,6 +13,7 @@
 #endif
 
 #include "segment/delta_record.hpp"
+#include "segment/key_bytes.hpp"
 
 // The nodes of a delta:
 //
@@ -100,7 +101,7 @@ class Leaf {
   // What slots hold as the head of `key`.
   [[nodiscard]] static std::uint32_t head_of(std::string_view key,
                                              std::size_t prefix_size) noexcept {
-    return static_cast<std::uint32_t>(delta_detail::head_of(key, prefix_size) >> 32);
+    return static_cast<std::uint32_t>(key_head8(key, prefix_size) >> 32);
   }
   [[nodiscard]] Fingerprints fingerprints() const noexcept {
     Fingerprints copy;

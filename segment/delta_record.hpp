@@ -126,20 +126,6 @@ class Record {
 };
 static_assert(sizeof(Record) == 8 && alignof(Record) == Record::kAlignment);
 
-// The eight bytes of `key` from `offset` on, as an integer that orders like them; zeros where the
-// key has ended, so equal heads do not mean equal keys.
-[[nodiscard]] inline std::uint64_t head_of(std::string_view key, std::size_t offset) noexcept {
-  if (key.size() <= offset) return 0;
-  const char* const from = key.data() + offset;
-  const std::size_t size = key.size() - offset;
-  if (size >= 8) return directory::load_be<std::uint64_t>(from);
-  std::uint64_t head = 0;
-  for (std::size_t i = 0; i < size; ++i) {
-    head |= std::uint64_t{static_cast<std::uint8_t>(from[i])} << (56 - 8 * i);
-  }
-  return head;
-}
-
 // How many bytes the keys have in common at their start, counted up to `limit`.
 [[nodiscard]] inline std::size_t common_prefix(std::string_view a, std::string_view b,
                                                std::size_t limit) noexcept {

@@ -12,6 +12,7 @@
 #include "directory/bytes.hpp"
 #include "directory/check.hpp"
 #include "directory/mutant.hpp"
+#include "segment/key_bytes.hpp"
 
 #if VARVE_X86_SIMD
 #include <immintrin.h>
@@ -20,29 +21,12 @@
 namespace varve::segment {
 namespace {
 
-// The 8 bytes of `key` from `skip` on, big-endian, as if zeros followed the key.
-inline std::uint64_t head_of(std::string_view key, std::size_t skip) noexcept {
-  constexpr std::size_t kSize = sizeof(std::uint64_t);
-  if (key.size() <= skip) return 0;
-  const std::size_t size = key.size() - skip;
-  if (size >= kSize) return directory::load_be<std::uint64_t>(key.data() + skip);
-  if (key.size() >= kSize) {  // Bytes in front of `skip` are there to be read and shifted out.
-    const auto tail = directory::load_be<std::uint64_t>(key.data() + key.size() - kSize);
-    return tail << (8 * (kSize - size));
-  }
-  std::uint64_t head = 0;
-  for (std::size_t i = 0; i < size; ++i) {
-    head |= std::uint64_t{static_cast<std::uint8_t>(key[skip + i])} << (56 - 8 * i);
-  }
-  return head;
-}
-
-// The same of a key in memory that may be read up to `end`.
+// key_head8() of a key in memory that may be read up to `end`.
 inline std::uint64_t head_in_front_of(const char* end, std::string_view key,
                                       std::size_t skip) noexcept {
   constexpr std::size_t kSize = sizeof(std::uint64_t);
   if (key.size() <= skip || static_cast<std::size_t>(end - key.data()) - skip < kSize) {
-    return head_of(key, skip);
+    return key_head8(key, skip);
   }
   const auto head = directory::load_be<std::uint64_t>(key.data() + skip);
   const std::size_t size = key.size() - skip;
@@ -108,7 +92,7 @@ struct FenceTree::Find {
           continue;
         }
       }
-      const Rank rank = rank_in(node, head_of(key, node.prefix_size));
+      const Rank rank = rank_in(node, key_head8(key, node.prefix_size));
       const std::size_t child =
           rank.equal == 0 ? rank.less : resolve_tie(tree, node, level, first_child, rank, key);
       index = first_child + child;

@@ -15,14 +15,22 @@ namespace varve::segment {
 // What a scan does once or more per entry, inline: a call of memcmp or memcpy costs more than the
 // few words of most keys.
 
-// The first eight bytes of `key` as an integer that orders like them; zeros where the key has
-// ended, so equal heads do not mean equal keys.
-[[nodiscard]] inline std::uint64_t key_head8(std::string_view key) noexcept {
-  if (key.size() >= 8) [[likely]]
-    return directory::load_be<std::uint64_t>(key.data());
+// The eight bytes of `key` from `offset` on, as an integer that orders like them; zeros where the
+// key has ended, so equal heads do not mean equal keys.
+[[nodiscard]] inline std::uint64_t key_head8(std::string_view key,
+                                             std::size_t offset = 0) noexcept {
+  constexpr std::size_t kSize = sizeof(std::uint64_t);
+  if (key.size() <= offset) return 0;
+  const std::size_t size = key.size() - offset;
+  if (size >= kSize) [[likely]]
+    return directory::load_be<std::uint64_t>(key.data() + offset);
+  if (key.size() >= kSize) {  // Bytes in front of `offset` are there to be read and shifted out.
+    const auto tail = directory::load_be<std::uint64_t>(key.data() + key.size() - kSize);
+    return tail << (8 * (kSize - size));
+  }
   std::uint64_t head = 0;
-  for (std::size_t i = 0; i < key.size(); ++i) {
-    head |= std::uint64_t{static_cast<std::uint8_t>(key[i])} << (56 - 8 * i);
+  for (std::size_t i = 0; i < size; ++i) {
+    head |= std::uint64_t{static_cast<std::uint8_t>(key[offset + i])} << (56 - 8 * i);
   }
   return head;
 }
