@@ -364,8 +364,7 @@ void ConcurrentIndex::compact(const CompactOptions& options) {
     job([&] { at = engine_->compact_step(*at, options.to, options.cancel); });
     VARVE_HOOK("compact.segment_done");
     progress.bytes_written = engine_->run_bytes_written() - bytes_before;
-    ++progress.segments_done;
-    progress.segments_total = std::max(progress.segments_total, progress.segments_done);
+    count_segment(progress, !at);
     if (options.progress) options.progress(progress);
   }
 }

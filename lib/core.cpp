@@ -2,7 +2,9 @@
 #include "lib/core.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <set>
+#include <thread>
 #include <utility>
 
 #include "directory/check.hpp"
@@ -12,6 +14,26 @@
 #include "lib/read_limits.hpp"
 
 namespace varve::internal {
+namespace {
+
+// Frees what readers need no more. Files of which nothing else is left take their room until then,
+// so it waits for the reads of the moment, but not for good. False: nothing was retired.
+bool free_retired(concurrent::EpochDomain& domain) {
+  using Clock = std::chrono::steady_clock;
+  constexpr auto kWaitMax = std::chrono::seconds(1);
+  constexpr auto kPause = std::chrono::microseconds(50);
+  if (domain.statistics().pending_count == 0) return false;
+  const std::uint64_t ticket = concurrent::EpochDomain::begin_grace();
+  const Clock::time_point end = Clock::now() + kWaitMax;
+  // Another thread that collects may have taken them before the reads were over.
+  while (!concurrent::EpochDomain::grace_over(ticket) || domain.collect() == 0) {
+    if (domain.statistics().pending_count == 0 || Clock::now() >= end) break;
+    std::this_thread::sleep_for(kPause);  // Unpinning wakes nobody.
+  }
+  return true;
+}
+
+}  // namespace
 
 Core::Core(std::shared_ptr<directory::Directory> opened,
            std::unique_ptr<directory::Ownership> owner, const Options& chosen, Manifest manifest)
@@ -343,7 +365,7 @@ void Core::do_job(const std::function<void()>& job) {
     } catch (const Error& error) {
       if (error.code() != ErrorCode::NoSpace) throw;
       space.ran_out(Space::Use::Job, error);
-      if (!again || !drop_spares()) throw;
+      if (!again || !free_unneeded()) throw;
     }
   }
   space.sufficed(Space::Use::Job);
@@ -360,15 +382,16 @@ void Core::with_reserve(const std::function<void()>& work) {
   work();
 }
 
-bool Core::drop_spares() {
-  if (log == nullptr) return false;
+bool Core::free_unneeded() {
+  const bool freed_views = concurrency != nullptr && free_retired(concurrency->domain);
+  if (log == nullptr) return freed_views;
   const auto lock = lock_catalog();
-  return log->remove_spares();
+  return log->remove_spares() || freed_views;
 }
 
 bool Core::give_up_room() {
-  const bool dropped = drop_spares();
-  return space.give_up(Space::Use::Job) || dropped;
+  const bool freed = free_unneeded();
+  return space.give_up(Space::Use::Job) || freed;
 }
 
 void Core::keep_reserve() {
@@ -377,6 +400,8 @@ void Core::keep_reserve() {
   if (held->edit == reserve_edit_.load(std::memory_order_relaxed)) {
     if (!space.lacks(Space::Use::Reserve)) return;
   }
+  // Files that only retired views hold open take the room that it wants.
+  if (concurrency != nullptr && space.lacks(Space::Use::Reserve)) concurrency->domain.collect();
   std::uint64_t runs_size = 0;
   for (const SegmentRecord& segment : held->segments) {
     if (segment.main) runs_size += segment.main->size;

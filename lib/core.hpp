@@ -170,12 +170,12 @@ class Core {
 
   // Of the room on the medium. Requires: no lock of Concurrency but jobs.
   //
-  // Does a job. One that finds no room is tried once more without the spare log files: it must look
-  // for its segments itself, as the first attempt may have replaced some.
+  // Does a job. One that finds no room is tried once more without the files that nothing needs now:
+  // it must look for its segments itself, as the first attempt may have replaced some.
   void do_job(const std::function<void()>& job);
   // Does `work`; once more without what is kept back for jobs when there is no room otherwise.
   void with_reserve(const std::function<void()>& work);
-  // Gives up what is kept back for jobs: spare log files, most of the reserve. False: nothing was.
+  // Gives up what nothing needs now and what is kept back for jobs. False: there was none.
   bool give_up_room();
   // Takes the reserve that belongs to the runs, if there is room. Cheap while they are the same.
   void keep_reserve();
@@ -235,7 +235,9 @@ class Core {
   void begin_log(std::size_t payload_size, bool small);
   [[nodiscard]] bool seal_log_without_use();
   [[nodiscard]] std::uint64_t next_log_number() const;  // Under lock_catalog().
-  bool drop_spares();
+  // Frees what nothing needs now: spare log files, and the files that retired views alone hold
+  // open. False: there was none.
+  bool free_unneeded();
   void remove_dead(const std::function<void()>& remove);
 
   std::atomic<const RouteMap*> routes_ = nullptr;

@@ -298,8 +298,8 @@ std::optional<std::string> Engine::compact_step(std::string_view at, std::string
     upper = compact_segment(at, control);
   }
   if (!upper.empty() && (to.empty() || upper < to)) return upper;
-  while (maintain_once(*core_, control)) {  // Neighbours that became small.
-  }
+  bool worked = true;  // Neighbours that became small.
+  while (worked) core_->with_reserve([&] { worked = maintain_once(*core_, control); });
   if (to.empty()) {
     shrink_log();
     core_->pool.trim();
@@ -314,6 +314,15 @@ void Engine::shrink_log() {
   } catch (const Error& error) {
     if (core_->failure.failed()) throw;
     core_->job_failures.note(JobFailures::kRemoval, error.what());
+  }
+}
+
+void count_segment(MaintenanceProgress& progress, bool last) noexcept {
+  ++progress.segments_done;
+  if (last) {
+    progress.segments_total = progress.segments_done;
+  } else {
+    progress.segments_total = std::max(progress.segments_total, progress.segments_done + 1);
   }
 }
 

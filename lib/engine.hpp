@@ -104,4 +104,8 @@ class Engine {
   std::chrono::steady_clock::time_point last_interval_sync_;
 };
 
+// Counts a segment that compact_step() is done with; `last`: it returned nullopt. Others may have
+// become more or fewer since they were counted, and yet the last one makes it all of them.
+void count_segment(MaintenanceProgress& progress, bool last) noexcept;
+
 }  // namespace varve::internal

@@ -234,8 +234,7 @@ void GatedIndex<Gate>::compact(const CompactOptions& options) {
       progress.bytes_written = engine_->run_bytes_written() - bytes_before;
     }
     VARVE_HOOK("compact.segment_done");
-    ++progress.segments_done;
-    progress.segments_total = std::max(progress.segments_total, progress.segments_done);
+    count_segment(progress, !at);
     if (options.progress) options.progress(progress);
   }
 }

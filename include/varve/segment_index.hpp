@@ -67,6 +67,7 @@ class CancelToken {
 };
 
 struct MaintenanceProgress {
+  // The total changes while segments are split and merged; with the last one they are equal.
   std::uint64_t segments_done = 0, segments_total = 0;
   std::uint64_t bytes_written = 0;
 };

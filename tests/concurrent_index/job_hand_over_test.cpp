@@ -54,18 +54,37 @@ void compact_one(SegmentIndex& index, const std::string& first_key) {
         }) == ErrorCode::Cancelled);
 }
 
-// At least three segments, of which the first two are so small that they are merged next; the
-// first key of the second.
-std::string make_small_neighbours(SegmentIndex& index) {
-  for (int i = 0; i < 2'400; ++i) index.put(std::to_string(10'000 + i), std::string(60, 'v'));
+// At least `at` + 3 segments, of which that at `at` and the next are so small that they are merged
+// next; the first key of the second.
+std::string make_small_neighbours(SegmentIndex& index, std::size_t at = 0) {
+  const int count = at == 0 ? 2'400 : 4'800;
+  for (int i = 0; i < count; ++i) index.put(std::to_string(10'000 + i), std::string(60, 'v'));
   index.compact();
   const auto segments = index.statistics().segments;
-  REQUIRE(segments.size() >= 3);
-  index.erase_range("10010", segments[2].first_key);
-  compact_one(index, segments[0].first_key);
-  compact_one(index, segments[1].first_key);
+  REQUIRE(segments.size() >= at + 3);
+  index.erase_range(at == 0 ? "10010" : segments[at].first_key + "0", segments[at + 2].first_key);
+  compact_one(index, segments[at].first_key);
+  compact_one(index, segments[at + 1].first_key);
   REQUIRE(index.statistics().segments.size() == segments.size());
-  return segments[1].first_key;
+  return segments[at + 1].first_key;
+}
+
+TEST_CASE("progress ends with all segments, also when two become one on the way",
+          "[concurrent][jobs]") {
+  const auto medium = std::make_shared<SimulatedFileSystem>();
+  auto index = open_on(medium);
+  make_small_neighbours(index, 1);
+  const std::uint64_t segment_count = index.statistics().segments.size();
+  MaintenanceProgress last;
+  index.compact({.progress = [&](const MaintenanceProgress& now) {
+    CHECK(last.segments_total <= segment_count);
+    CHECK(now.segments_done == last.segments_done + 1);
+    last = now;
+    while (index.maintain()) {  // As others' threads do between the segments.
+    }
+  }});
+  CHECK(last.segments_done == segment_count - 1);
+  CHECK(last.segments_total == last.segments_done);
 }
 
 TEST_CASE("a merge that leaves out memory leaves it its range erases", "[concurrent][jobs]") {
