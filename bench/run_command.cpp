@@ -2,6 +2,7 @@
 #include "bench/run_command.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <fstream>
 #include <iostream>
 #include <stdexcept>
@@ -159,6 +160,9 @@ void RunCommand::define_limits(CLI::App& app) {
 void RunCommand::define_output(CLI::App& app) {
   app.add_option("--repeats", repeat_count_, "Times each engine runs, interleaved")
       ->check(CLI::Range(1, 1000));
+  app.add_option("--settle", settle_seconds_,
+                 "Seconds before each engine's run, in which memory that others freed grows cold")
+      ->check(CLI::Range(0, 3600));
   app.add_option("--dir", directory_, "Where scratch directories are made")
       ->check(CLI::ExistingDirectory);
   app.add_option("--json", json_file_, "Also write every measurement to this file");
@@ -216,7 +220,8 @@ int RunCommand::run(const std::string& command_line) {
   for (const EngineKind& kind : engines) {
     record.engines.push_back({kind.name, kind.version, kind.configuration, kind.caution});
   }
-  RunOutcome outcome = run_all(engines, points, repeat_count_, directory_);
+  RunOutcome outcome =
+      run_all(engines, points, repeat_count_, std::chrono::seconds(settle_seconds_), directory_);
   record.load += ", " + describe_load() + " after";
   record.results = std::move(outcome.results);
   record.failures = std::move(outcome.failures);

@@ -29,6 +29,7 @@ class RunCommand {
   std::vector<std::string> engines_;  // Empty: those by default.
   std::vector<std::string> workloads_, scale_;
   std::uint32_t repeat_count_ = 3;
+  std::uint32_t settle_seconds_ = 0;
   std::filesystem::path directory_ = std::filesystem::temp_directory_path();
   std::string key_shape_ = "hash16", access_ = "concurrent", reads_ = "mapped";
   std::string segment_size_, memory_limit_, scale_data_ = "2G";

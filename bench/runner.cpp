@@ -5,12 +5,14 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <memory>
 #include <optional>
 #include <system_error>
+#include <thread>
 
 #include "bench/lap_timer.hpp"
 #include "bench/memory_limit.hpp"
@@ -127,7 +129,8 @@ bool takes_part(const EngineKind& kind, const RunPoint& point) {
 }  // namespace
 
 RunOutcome run_all(const std::vector<EngineKind>& engines, const std::vector<RunPoint>& points,
-                   std::uint32_t repeat_count, const std::filesystem::path& scratch) {
+                   std::uint32_t repeat_count, std::chrono::seconds settle,
+                   const std::filesystem::path& scratch) {
   RunOutcome outcome;
   static_cast<void>(tick_source());  // Compares the clocks now, not within a session.
   for (std::uint32_t repeat = 0; repeat < repeat_count; ++repeat) {
@@ -136,6 +139,7 @@ RunOutcome run_all(const std::vector<EngineKind>& engines, const std::vector<Run
         for (std::size_t i = 0; i < engines.size(); ++i) {
           const EngineKind& kind = engines[(i + repeat) % engines.size()];
           if (!takes_part(kind, point)) continue;
+          std::this_thread::sleep_for(settle);
           run_session({kind, point, plan, repeat},
                       scratch / ("varve-bench-" + std::to_string(::getpid()) + "-" + kind.name),
                       outcome);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <vector>
 
@@ -24,10 +25,12 @@ struct RunOutcome {
 
 // Runs every engine once per plan, point and repeat, in an order that moves on by one each repeat,
 // each session in a process of its own: memory, bytes written and processor time are then the
-// engine's alone, and a crash ends one session only. Progress goes to stderr. Requires: a
+// engine's alone, and a crash ends one session only. Waits for `settle` before each: a machine may
+// hand out memory that was freed a moment ago much faster than any other, and then the engine that
+// comes behind one that had more files would be ahead. Progress goes to stderr. Requires: a
 // single-threaded caller.
 [[nodiscard]] RunOutcome run_all(const std::vector<EngineKind>& engines,
                                  const std::vector<RunPoint>& points, std::uint32_t repeat_count,
-                                 const std::filesystem::path& scratch);
+                                 std::chrono::seconds settle, const std::filesystem::path& scratch);
 
 }  // namespace varve::bench

@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <cstring>
 #include <mutex>
-#include <optional>
 #include <utility>
 
 #include "directory/check.hpp"
+#include "directory/chunked_sink.hpp"
 #include "directory/file_name.hpp"
 #include "directory/file_replacer.hpp"
 #include "directory/local_ownership.hpp"
@@ -23,46 +23,6 @@ namespace varve::directory {
 namespace {
 
 constexpr std::string_view kManifestName = "MANIFEST";
-
-// Collects what is appended into chunks of kWriteChunkSize, each of which the device may begin to
-// write at once.
-class ChunkedSink final : public Sink {
- public:
-  explicit ChunkedSink(FileReplacer& file) : file_(file) {}
-  void append(std::string_view bytes) override {
-    while (!bytes.empty()) {
-      if (used_ == 0 && bytes.size() >= PosixDirectory::kWriteChunkSize) {
-        write(bytes.substr(0, PosixDirectory::kWriteChunkSize));
-        bytes.remove_prefix(PosixDirectory::kWriteChunkSize);
-        continue;
-      }
-      if (!chunk_.has_value()) chunk_.emplace(PosixDirectory::kWriteChunkSize);
-      const std::size_t size = std::min(chunk_->size() - used_, bytes.size());
-      std::memcpy(chunk_->data() + used_, bytes.data(), size);
-      used_ += size;
-      bytes.remove_prefix(size);
-      if (used_ == chunk_->size()) flush();
-    }
-  }
-  [[nodiscard]] std::uint64_t offset() const noexcept override { return file_.size() + used_; }
-  [[nodiscard]] std::size_t buffer_size() const noexcept override {
-    return PosixDirectory::kWriteChunkSize;
-  }
-  void flush() {
-    if (used_ == 0) return;
-    write({chunk_->data(), used_});
-    used_ = 0;
-  }
-
- private:
-  void write(std::string_view chunk) {
-    file_.append(chunk);
-    file_.start_write_back();
-  }
-  FileReplacer& file_;
-  std::optional<LargeBuffer> chunk_;
-  std::size_t used_ = 0;
-};
 
 // Once the file is mapped, its descriptor is given back: an index may have more files than a
 // process may have descriptors.
@@ -145,7 +105,7 @@ void PosixDirectory::remove_quietly(std::string_view name) noexcept {
 void PosixDirectory::put_immutable(std::string_view name, const std::function<void(Sink&)>& write) {
   check_absent(name);
   FileReplacer file(*file_system_, name);
-  ChunkedSink sink(file);
+  ChunkedSink sink(file, kWriteChunkSize);
   write(sink);
   sink.flush();
   try {

@@ -202,11 +202,15 @@ ConcurrentWriter::Obstacle ConcurrentWriter::try_write_all(const Request& reques
   std::vector<segment::Segment*> segments;
   first_segments.reserve(operations.size());
   OperationSequencer sequencer(1);
+  RouteMap::Walk route(routes);
   for (const Operation& operation : operations) {
-    const std::size_t first = routes.index_of(operation.key);
-    first_segments.push_back(first);
+    const std::size_t first = route.index_of(operation.key);
     const std::size_t end = is_range(operation) ? index_after(routes, operation, first) : first + 1;
-    for (std::size_t i = first; i < end; ++i) segments.push_back(routes.at(i).get());
+    // The one before most often named the same one.
+    const bool known =
+        end == first + 1 && !segments.empty() && segments.back() == &*routes.at(first);
+    first_segments.push_back(first);
+    for (std::size_t i = first; i < end && !known; ++i) segments.push_back(routes.at(i).get());
     static_cast<void>(sequencer.next(operation.kind));
   }
   VARVE_HOOK("batch.routed");

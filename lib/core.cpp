@@ -50,7 +50,8 @@ Core::Core(std::shared_ptr<directory::Directory> opened,
       concurrency(options.access == Access::Concurrent ? std::make_unique<Concurrency>(locks)
                                                        : nullptr) {
   // With a limit, the share that deltas get of it has nothing in it for what they might want again.
-  if (options.memory_limit == 0) pool.set_kept_size(options.memory_budget);
+  // A quarter more than the budget: at its end there are chunks that are not full yet.
+  if (options.memory_limit == 0) pool.set_kept_size(options.memory_budget / 4 * 5);
 }
 
 Core::~Core() {
@@ -438,6 +439,14 @@ void Core::put_runs(const std::string& name, const std::function<void(directory:
   JobMemory buffer(jobs_size);
   try {
     directory->put_immutable(name, [&](directory::Sink& sink) {
+      // A memory limit has no room for another buffer. Where jobs run side by side, no processor is
+      // left that would do a part of one.
+      if (concurrency != nullptr && !memory_budget.is_limited()) {
+        sink.write_behind_when([this] {
+          return memory_size() >= memory_budget.paced_from() &&
+                 concurrency->jobs.writing_count() <= 1;
+        });
+      }
       buffer.set(sink.buffer_size());
       write(sink);
     });

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -53,6 +54,10 @@ class JobBoard {
     if (--writing_ == 0) changed_.notify_all();
   }
 
+  [[nodiscard]] std::size_t writing_count() const noexcept {  // From any thread: about.
+    return writing_.load(std::memory_order_relaxed);
+  }
+
   [[nodiscard]] bool claimed(std::uint64_t segment_id) const noexcept {
     return std::find(claims_.begin(), claims_.end(), segment_id) != claims_.end();
   }
@@ -67,9 +72,9 @@ class JobBoard {
  private:
   directory::Mutex mutex_;
   std::condition_variable_any changed_;
-  std::size_t writing_ = 0;            // Jobs.
-  std::size_t waiting_alone_ = 0;      // Threads in lock().
-  std::vector<std::uint64_t> claims_;  // Segment ids; a few.
+  std::atomic<std::size_t> writing_ = 0;  // Jobs. Changed under the lock.
+  std::size_t waiting_alone_ = 0;         // Threads in lock().
+  std::vector<std::uint64_t> claims_;     // Segment ids; a few.
 };
 
 }  // namespace varve::internal

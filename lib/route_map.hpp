@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "directory/mutant.hpp"
 #include "segment/fence_tree.hpp"
 #include "segment/segment.hpp"
 #include "varve/concurrent/epoch.hpp"
@@ -26,6 +27,29 @@ class RouteMap : public concurrent::EpochDomain::Retired {
   [[nodiscard]] std::size_t index_of(std::string_view key) const noexcept {
     return segments_.size() == 1 ? 0 : tree_.find(key);
   }
+  // The routes of many keys: cheaper where several in a row have the same one.
+  class Walk {
+   public:
+    explicit Walk(const RouteMap& routes) noexcept : routes_(routes) {}
+    [[nodiscard]] std::size_t index_of(std::string_view key) noexcept {
+      // Only behind two that did: where keys are scattered, a guess costs more than it saves.
+      if (steady_ && (owns(*routes_.at(last_), key) || VARVE_MUTANT("batch.first_route_kept"))) {
+        return last_;
+      }
+      const std::size_t index = routes_.index_of(key);
+      steady_ = index == last_;
+      last_ = index;
+      return index;
+    }
+
+   private:
+    [[nodiscard]] static bool owns(const segment::Segment& segment, std::string_view key) noexcept {
+      return key >= segment.lower() && (segment.upper().empty() || key < segment.upper());
+    }
+    const RouteMap& routes_;
+    std::size_t last_ = 0;
+    bool steady_ = false;
+  };
   [[nodiscard]] segment::Segment& find(std::string_view key) const noexcept {
     return *segments_[index_of(key)];
   }

@@ -15,12 +15,18 @@ namespace {
 // What every operation counts for in kBatchSizeMax, besides its key and value.
 constexpr std::size_t kOperationCharge = 32;
 
-void check_size(const char* what, std::size_t size, std::size_t size_min, std::size_t size_max) {
-  if (size >= size_min && size <= size_max) return;
+[[noreturn]] void refuse_size(const char* what, std::size_t size, std::size_t size_min,
+                              std::size_t size_max) {
   throw Error(ErrorCode::InvalidArgument, "adding to a batch: " + std::string(what) + " of " +
                                               std::to_string(size_min) + " to " +
                                               std::to_string(size_max) + " bytes expected, " +
                                               std::to_string(size) + " found");
+}
+
+inline void check_size(const char* what, std::size_t size, std::size_t size_min,
+                       std::size_t size_max) {
+  if (size < size_min || size > size_max) [[unlikely]]
+    refuse_size(what, size, size_min, size_max);
 }
 
 }  // namespace

@@ -171,6 +171,11 @@ Delta::Place Delta::find_place(std::string_view key, std::uint64_t hash) noexcep
   for (std::size_t line = 0; line < kRecordLinesFetched; ++line) {
     __builtin_prefetch(record + 64 * line, 1);
   }
+  if (edge_.root != nullptr && edge_.structure == structure_ &&
+      (edge_lower_ == nullptr || key >= edge_lower_->key() ||
+       VARVE_MUTANT("delta.edge_for_smaller_keys"))) {
+    return edge_;
+  }
   Place place;
   place.structure = structure_;
   place.root = root_.load(std::memory_order_relaxed);
@@ -180,6 +185,14 @@ Delta::Place Delta::find_place(std::string_view key, std::uint64_t hash) noexcep
   place.inner_index = place.inner->find_child(key, Side::Right);
   place.leaf = static_cast<Leaf*>(place.inner->child(place.inner_index));
   place.leaf->prefetch_for_insert();
+  const bool is_edge =
+      place.root_index + 1 == place.root->count() && place.inner_index + 1 == place.inner->count();
+  if (is_edge) {
+    edge_ = place;
+    edge_lower_ = separator_before(place);
+  } else {
+    edge_.root = nullptr;
+  }
   return place;
 }
 

@@ -138,6 +138,10 @@ class Delta {
   std::atomic<std::uint64_t> entry_count_ = 0;
   std::atomic<Sequence> last_sequence_ = 0;
   std::uint32_t structure_ = 0;  // Counts what replaces nodes. The writer's alone.
+  // The last place that was found, if it is that of the greatest keys, so that ascending ones are
+  // not looked for in the nodes; a null root: it is not. And the separator in front of it.
+  Place edge_;
+  const delta_detail::Record* edge_lower_ = nullptr;  // Null: there is none.
   // Singly linked through the first bytes of the free nodes.
   void* free_leaves_ = nullptr;
   std::array<void*, kNodeClassCount> free_nodes_{};

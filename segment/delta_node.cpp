@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 #include <new>
+#include <numeric>
 
 #include "directory/check.hpp"
 
@@ -53,6 +54,7 @@ void sort_short_run(std::uint64_t* values, std::size_t size) noexcept {
 
 // Bottom-up merge sort; a comparison sort's mispredicted branches would cost three times as much.
 void sort_values(std::uint64_t* values, std::size_t count) noexcept {
+  if (std::is_sorted(values, values + count)) return;  // As where keys came in order.
   std::array<std::uint64_t, kLeafCapacity> buffer;
   for (std::size_t begin = 0; begin < count; begin += 4) {
     sort_short_run(values + begin, std::min<std::size_t>(4, count - begin));
@@ -92,6 +94,11 @@ bool sort_by_heads(std::uint64_t* values, std::size_t count, const Record* const
 
 void sort_records(const Record* const* records, std::size_t count, std::uint8_t* order) noexcept {
   if (count == 0) return;
+  std::iota(order, order + count, std::uint8_t{0});
+  const auto less = [records](std::uint8_t a, std::uint8_t b) {
+    return records[a]->key() < records[b]->key();
+  };
+  if (std::is_sorted(order, order + count, less)) return;  // As where keys came in order.
   const std::string_view first = records[0]->key();
   std::size_t prefix = first.size();
   for (std::size_t i = 1; i < count && prefix != 0; ++i) {
@@ -110,9 +117,7 @@ void sort_records(const Record* const* records, std::size_t count, std::uint8_t*
     std::size_t end = begin + 1;
     while (end < count && ((values[begin] ^ values[end]) & ~kIndexMask) == 0) ++end;
     if (end - begin > 1) {
-      std::sort(order + begin, order + end, [records](std::uint8_t a, std::uint8_t b) {
-        return records[a]->key() < records[b]->key();
-      });
+      std::sort(order + begin, order + end, less);
     }
     begin = end;
   }

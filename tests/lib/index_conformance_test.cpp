@@ -86,6 +86,37 @@ void put_numbers(SegmentIndex& index, Model& model, int from, int to, std::size_
 
 }  // namespace
 
+TEMPLATE_LIST_TEST_CASE("a batch in order over many segments puts each key where it belongs",
+                        "[lib][conformance]", Kinds) {
+  TestType kind;
+  SegmentIndex index = kind.open();
+  Model model;
+  const auto key = [](int number) { return "key" + std::to_string(100'000 + number); };
+  for (int i = 0; i < 3000; ++i) {
+    index.put(key(i), std::string(100, 'v'));
+    model.put(key(i), std::string(100, 'v'));
+  }
+  index.compact();
+  REQUIRE(index.statistics().segments.size() >= 4);
+  const int step = GENERATE(1, -1, 701);  // The last: scattered.
+  WriteBatch batch;
+  for (int i = 0; i < 3000; ++i) {
+    const int number = ((i * step) % 3000 + 3000) % 3000;
+    if (number % 5 == 0) {
+      batch.erase(key(number));
+      model.erase(key(number));
+    } else {
+      batch.put(key(number), std::to_string(i));
+      model.put(key(number), std::to_string(i));
+    }
+  }
+  index.write(batch);
+  for (int i = 0; i < 3000; ++i) CHECK(index.get(key(i)) == model.get(key(i)));
+  CHECK(difference(scan_all(index), model.scan()) == "");
+  index.compact();
+  CHECK(difference(scan_all(index), model.scan()) == "");
+}
+
 TEMPLATE_LIST_TEST_CASE("what was put is got, what was erased is absent", "[lib][conformance]",
                         Kinds) {
   TestType kind;

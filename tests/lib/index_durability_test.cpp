@@ -19,6 +19,7 @@
 #include "tests/support/quick_retries.hpp"
 #include "tests/support/temporary_directory.hpp"
 #include "tests/support/tiny_options.hpp"
+#include "varve/check.hpp"
 #include "varve/segment_index.hpp"
 
 namespace varve::test {
@@ -309,6 +310,41 @@ TEST_CASE("compact() keeps the log of what was written beside it", "[lib][lifecy
   const SegmentIndex after =
       SegmentIndexAccess::open(directory::make_posix_directory(disk->after_kill()), options);
   CHECK(after.get("0 late") == std::to_string(late));
+}
+
+// Runs of more than one write chunk, while writers wait for memory: then a job has a thread write
+// behind it.
+TEST_CASE("a load in order that is faster than its flushes is all there",
+          "[lib][lifecycle][durability]") {
+  const TemporaryDirectory temporary;
+  Options options;
+  options.memory_budget = 8 << 20;
+  options.tuning.segment_size = 16 << 20;
+  constexpr int kBatchCount = 300, kBatchSize = 200;
+  const auto key = [](int number) { return "key" + std::to_string(1'000'000 + number); };
+  {
+    SegmentIndex index = SegmentIndex::open(temporary.path() / "index", options);
+    for (int i = 0; i < kBatchCount; ++i) {
+      WriteBatch batch;
+      for (int k = 0; k < kBatchSize; ++k) {
+        const int number = i * kBatchSize + k;
+        batch.put(key(number), std::string(400, static_cast<char>('a' + number % 26)));
+      }
+      index.write(batch);
+    }
+    index.close();
+  }
+  CHECK(check(temporary.path() / "index", {.deep = true}).sound());
+  SegmentIndex index = SegmentIndex::open(temporary.path() / "index", options);
+  int count = 0;
+  bool right = true;
+  for (const auto& [found, value] : scan_all(index)) {
+    right = right && found == key(count) &&
+            value == std::string(400, static_cast<char>('a' + count % 26));
+    ++count;
+  }
+  CHECK(right);
+  CHECK(count == kBatchCount * kBatchSize);
 }
 
 TEST_CASE("a sync interval syncs by the first write behind it", "[lib][lifecycle][durability]") {
