@@ -33,11 +33,12 @@ class Sink {
   virtual ~Sink() = default;
   virtual void append(std::string_view bytes) = 0;
   [[nodiscard]] virtual std::uint64_t offset() const noexcept = 0;  // Bytes appended so far.
-  // Bytes of memory that it may take until the file is complete.
+  // Bytes of memory that it may take until the file is complete; as many again once it has written
+  // behind.
   [[nodiscard]] virtual std::size_t buffer_size() const noexcept { return 0; }
   // Whenever `pressed` says so, bytes may be written by a thread of the sink's own while the caller
-  // makes the next ones: a file is done sooner, for as much work. Call it before append(); `pressed`
-  // is called by whoever appends. A failure may then show later, but before the file has its name.
+  // makes the next ones: a file is done sooner, for as much work. Call it before append(), which is
+  // who calls `pressed`. A failure may then show later, but before the file has its name.
   virtual void write_behind_when(std::function<bool()> pressed) { static_cast<void>(pressed); }
 };
 

@@ -439,12 +439,15 @@ void Core::put_runs(const std::string& name, const std::function<void(directory:
   JobMemory buffer(jobs_size);
   try {
     directory->put_immutable(name, [&](directory::Sink& sink) {
-      // A memory limit has no room for another buffer. Where jobs run side by side, no processor is
-      // left that would do a part of one.
-      if (concurrency != nullptr && !memory_budget.is_limited()) {
-        sink.write_behind_when([this] {
-          return memory_size() >= memory_budget.paced_from() &&
-                 concurrency->jobs.writing_count() <= 1;
+      // A memory limit has no room for another buffer, and a share is of one thread's time. Where
+      // jobs run side by side, no processor is left that would do a part of one.
+      if (concurrency != nullptr && !memory_budget.is_limited() &&
+          options.tuning.maintenance_share >= 1) {
+        sink.write_behind_when([this, &sink, &buffer] {
+          const bool pressed =
+              memory_size() >= memory_budget.paced_from() && concurrency->jobs.writing_count() <= 1;
+          if (pressed) buffer.set(2 * sink.buffer_size());
+          return pressed;
         });
       }
       buffer.set(sink.buffer_size());
