@@ -11,6 +11,7 @@
 #include "directory/mutant.hpp"
 #include "lib/hooks.hpp"
 #include "lib/memory_model.hpp"
+#include "lib/merge_output.hpp"
 #include "lib/read_limits.hpp"
 
 namespace varve::internal {
@@ -435,17 +436,27 @@ void Core::look_for_room() {
   }
 }
 
+// Where jobs run side by side, or readers do beside writers, no processor is left that would do a
+// part of a job; another thread would only cut in on theirs.
+bool Core::may_write_behind() const noexcept {
+  if (memory_size() < memory_budget.paced_from() || concurrency->jobs.writing_count() > 1) {
+    return false;
+  }
+  const auto pinned = pin();
+  const auto& segments = routes().segments();
+  return std::none_of(segments.begin(), segments.end(),
+                      [](const auto& segment) { return is_being_read(*segment); });
+}
+
 void Core::put_runs(const std::string& name, const std::function<void(directory::Sink&)>& write) {
   JobMemory buffer(jobs_size);
   try {
     directory->put_immutable(name, [&](directory::Sink& sink) {
-      // A memory limit has no room for another buffer, and a share is of one thread's time. Where
-      // jobs run side by side, no processor is left that would do a part of one.
+      // A memory limit has no room for another buffer, and a share is of one thread's time.
       if (concurrency != nullptr && !memory_budget.is_limited() &&
           options.tuning.maintenance_share >= 1) {
         sink.write_behind_when([this, &sink, &buffer] {
-          const bool pressed =
-              memory_size() >= memory_budget.paced_from() && concurrency->jobs.writing_count() <= 1;
+          const bool pressed = may_write_behind();
           if (pressed) buffer.set(2 * sink.buffer_size());
           return pressed;
         });

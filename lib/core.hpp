@@ -239,6 +239,7 @@ class Core {
   // open. False: there was none.
   bool free_unneeded();
   void remove_dead(const std::function<void()>& remove);
+  [[nodiscard]] bool may_write_behind() const noexcept;
 
   std::atomic<const RouteMap*> routes_ = nullptr;
   std::atomic<Sequence> last_sequence_ = 0;

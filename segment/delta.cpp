@@ -190,7 +190,7 @@ Delta::Place Delta::find_place(std::string_view key, std::uint64_t hash) noexcep
   if (is_edge) {
     edge_ = place;
     edge_lower_ = separator_before(place);
-  } else {
+  } else if (edge_.root != nullptr) {  // Not a store for each of many scattered keys.
     edge_.root = nullptr;
   }
   return place;
