@@ -11,6 +11,7 @@
 #include "directory/mutant.hpp"
 #include "lib/hooks.hpp"
 #include "lib/insertion_queue.hpp"
+#include "lib/maintenance.hpp"
 #include "lib/out_of_memory.hpp"
 #include "lib/segment_locks.hpp"
 #include "varve/error.hpp"
@@ -97,14 +98,23 @@ ConcurrentWriter::Request ConcurrentWriter::admit(const WriteOptions& options, s
 }
 
 // When memory is full up to the limit for erases, a flush that had no room gets what is kept back.
+// It is done here, with no other job beside it: that would use up what is given to this one.
 void ConcurrentWriter::admit_erase(const Request& request, std::size_t size) {
   try {
     background_.admit(size, request.deadline, true);
+    return;
   } catch (const Error& error) {
     if (error.code() != ErrorCode::NoSpace) throw;
-    if (core_.give_up_room()) background_.job_done();
-    background_.admit(size, request.deadline, true);
   }
+  bool has_room = false;
+  {
+    const auto jobs = core_.lock_jobs();
+    const auto is_full = [&] { return core_.flushable_size() >= memory_limit(core_, true); };
+    while (is_full() && flush_for_erases(core_)) core_.measure_held_memory();
+    has_room = !is_full();
+  }
+  background_.job_done();
+  if (!has_room) background_.admit(size, request.deadline, true);
 }
 
 // Takes a sequence and appends the record. Requires: the segments' locks.

@@ -150,6 +150,7 @@ void Core::share_memory() {
 }
 
 void Core::measure_held_memory() {
+  const std::uint64_t released = pool.size_released();  // First, as memory_size() falls with it.
   const std::size_t size = memory_size();
   std::set<const segment::Delta*> live;  // Children of a split share their parent's deltas.
   std::size_t in_views = 0;
@@ -161,7 +162,7 @@ void Core::measure_held_memory() {
     add(view->active.get());
     for (const auto& delta : view->frozen) add(delta.get());
   }
-  memory_held.store(size - std::min(size, in_views), std::memory_order_relaxed);
+  held_until_.store(released + size - std::min(size, in_views), std::memory_order_relaxed);
 }
 
 Sequence oldest_unflushed(const segment::View& view, Sequence flushed_sequence) noexcept {

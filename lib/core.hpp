@@ -81,8 +81,6 @@ class Core {
   // unlogged_writes; a flush that fails leaves both set.
   std::atomic<bool> unlogged_in_flush = false;
   std::atomic<std::size_t> memory_after_flush = 0;  // What the last flush for memory left, bytes.
-  // Bytes that only readers still hold, as of the last look at it: no flush gives them back.
-  std::atomic<std::size_t> memory_held = 0;
   std::atomic<std::size_t> memory_in_jobs = 0;     // Bytes that a flush in progress will give back.
   std::atomic<std::size_t> exclusive_scans = 0;    // That are open: nobody may write.
   const std::unique_ptr<Concurrency> concurrency;  // Null where there is one thread at a time.
@@ -175,8 +173,6 @@ class Core {
   void do_job(const std::function<void()>& job);
   // Does `work`; once more without what is kept back for jobs when there is no room otherwise.
   void with_reserve(const std::function<void()>& work);
-  // Gives up what nothing needs now and what is kept back for jobs. False: there was none.
-  bool give_up_room();
   // Takes the reserve that belongs to the runs, if there is room. Cheap while they are the same.
   void keep_reserve();
   // Refuses a write other than an erase as long as the reserve cannot be had. Errors: NoSpace.
@@ -216,12 +212,19 @@ class Core {
   [[nodiscard]] std::size_t memory_size() const noexcept { return pool.size_in_use(); }
   // Of these, what flushes can give back.
   [[nodiscard]] std::size_t flushable_size() const noexcept {
-    const std::size_t size = memory_size(), held = memory_held.load(std::memory_order_relaxed);
+    const std::size_t size = memory_size(), held = memory_held();
     return size - std::min(size, held);
+  }
+  // Bytes that only readers still hold and no flush gives back, as of the last look at it; less
+  // what was given back since, as nobody says whose that was.
+  [[nodiscard]] std::size_t memory_held() const noexcept {
+    const std::uint64_t until = held_until_.load(std::memory_order_relaxed);
+    const std::uint64_t released = pool.size_released();
+    return until > released ? static_cast<std::size_t>(until - released) : 0;
   }
   // Gives the deltas what the others leave of Options::memory_limit, as of now.
   void share_memory();
-  // Brings memory_held up to date. Under join_jobs().
+  // Brings memory_held() up to date. Under join_jobs().
   void measure_held_memory();
   // alpha for this segment: Tuning::compaction_ratio, +-20 % so that segments do not fall due
   // together.
@@ -238,6 +241,8 @@ class Core {
   // Frees what nothing needs now: spare log files, and the files that retired views alone hold
   // open. False: there was none.
   bool free_unneeded();
+  // Gives up what nothing needs now and what is kept back for jobs. False: there was none.
+  bool give_up_room();
   void remove_dead(const std::function<void()>& remove);
   [[nodiscard]] bool may_write_behind() const noexcept;
 
@@ -245,6 +250,7 @@ class Core {
   std::atomic<Sequence> last_sequence_ = 0;
   std::atomic<std::uint64_t> next_delta_number_ = 0, next_segment_id_ = 0;  // If the manifest's
                                                                             // are not higher.
+  std::atomic<std::uint64_t> held_until_ = 0;  // What the pool will have got back by then.
   bool log_listed_ = false;  // The manifest names the log file that is being written.
   std::atomic<std::uint64_t> reserve_edit_ = 0;  // Of the manifest whose runs have their reserve.
   std::atomic<std::size_t> lacking_payload_ =

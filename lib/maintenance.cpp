@@ -217,6 +217,12 @@ bool flush_for_memory(Core& core, const JobControl& control) {
   return memory_due(core) && flush_largest(core, core.memory_budget.deltas() / 8, control);
 }
 
+bool flush_for_erases(Core& core) {
+  bool worked = false;
+  core.with_reserve([&] { core.do_job([&] { worked = flush_for_memory(core); }); });
+  return worked;
+}
+
 bool flush_for_readers(Core& core, const JobControl& control) {
   if (core.space.is_short()) return false;
   bool worked = false;

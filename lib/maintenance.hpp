@@ -11,7 +11,7 @@ namespace varve::internal {
 // Deltas are flushed at half of the memory budget, an eighth of it at a time: the other half is
 // room for what is being written meanwhile. Memory that a flush could not free, because cursors
 // still read it, is no reason to flush again before more has been written; with Concurrency that
-// memory is known (memory_held), and so is what jobs in progress are about to free.
+// memory is known (memory_held()), and so is what jobs in progress are about to free.
 [[nodiscard]] inline bool memory_due(const Core& core) noexcept {
   const std::size_t budget = core.memory_budget.deltas();
   const std::size_t size = core.flushable_size();
@@ -38,6 +38,10 @@ bool drop_erased_segment(Core& core, const JobControl& control = {});
 
 // Flushes the largest segments when memory is due. False: it is not.
 bool flush_for_memory(Core& core, const JobControl& control = {});
+
+// Likewise, with what is kept back for jobs when there is no room otherwise: for erases that memory
+// has no room for. Requires: lock_jobs().
+bool flush_for_erases(Core& core);
 
 // Flushes all that is in memory: nothing is being added to it, and every read has to look there.
 // False: there is nothing.

@@ -196,6 +196,51 @@ TEST_CASE("a job that fails during another thread's idle look is not forgotten w
   CHECK(missing == 0);
 }
 
+// What a reader holds is no reason to stop writers: no flush would give it back. That is known from
+// a look after each job; none comes to its end here once the reader has let go.
+TEST_CASE("memory that a reader has let go of is not taken for held", "[concurrent][jobs]") {
+  Options options = background_options();
+  options.memory_budget = 2 << 20;
+  options.tuning.segment_size = 8 << 20;
+  options.tuning.compaction_ratio = 4;
+  options.tuning.maintenance_nice = 0;
+  SegmentIndex index;
+  Interleave script;
+  auto& measured = script.stop("job.ended");
+  index = SegmentIndexAccess::open(directory::make_memory_directory(), options);
+  measured.await();  // What was due from the time before: nothing.
+  measured.release();
+  std::size_t written = 0;
+  put_until(index, written, [&] { return written == 500; });
+  {
+    auto scan = index.scan();
+    REQUIRE(scan.next());
+    auto& flushed = script.stop("job.ended");
+    put_until(index, written, [&] { return flushed.reached(); });
+    CHECK(index.statistics().flush_count == 1);
+    CHECK(index.statistics().memory_size > options.memory_budget / 4);
+    auto& looked = script.stop("job.ended");  // By itself, and once more since there was a job.
+    auto& looked_again = script.stop("job.ended");
+    flushed.release();
+    looked.await();
+    looked.release();
+    looked_again.await();
+    looked_again.release();
+  }
+  auto& writing = script.stop("job.writing");
+  const auto refused = [&] {
+    WriteOptions in_time;
+    in_time.deadline = std::chrono::milliseconds(100);
+    return error_of([&] { index.put(key_of(written++), std::string(500, 'v'), in_time); });
+  };
+  const auto busy = [&] { return refused() == ErrorCode::Busy; };
+  for (int i = 0; i < 20'000 && !busy(); ++i) {
+  }
+  CHECK(writing.reached());
+  CHECK(index.statistics().memory_size < options.memory_budget * 21 / 20);
+  writing.release();
+}
+
 // By hand, so that the jobs are this thread's.
 class Verifying {
  public:

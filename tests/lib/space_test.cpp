@@ -105,6 +105,7 @@ void erase_most(SmallDisk& on, bool by_range) {
   const Entries all = on.model.scan();
   for (std::size_t i = 0; i < all.size(); ++i) {
     if (i % 5 == 0) continue;
+    INFO("erase " << i);
     on.index.erase(all[i].first);
     on.model.erase(all[i].first);
     if (i % 1000 == 999) on.index.compact();  // Before what is kept back is used up.
