@@ -243,7 +243,7 @@ void ConcurrentWriter::apply(const std::vector<Operation>& operations,
                              const std::vector<std::size_t>& first_segments, const RouteMap& routes,
                              Sequence sequence) {
   OperationSequencer sequencer(sequence);
-  InsertionQueue queue(kKeepOlder);
+  InsertionQueue<segment::Segment> queue(kKeepOlder);
   for (std::size_t i = 0; i < operations.size(); ++i) {
     const Operation& operation = operations[i];
     const Sequence own = sequencer.next(operation.kind);

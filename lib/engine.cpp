@@ -167,7 +167,7 @@ void Engine::write(const WriteBatch& batch, const WriteOptions& options) {
   OperationReader reader(batch.encoded());
   OperationSequencer sequencer(sequence);
   Operation operation;
-  InsertionQueue queue(keeps_older());
+  InsertionQueue<segment::Segment> queue(keeps_older());
   apply_logged(core_->failure, [&] {
     while (reader.next(operation)) {
       const Sequence own = sequencer.next(operation.kind);

@@ -8,17 +8,18 @@
 
 #include "directory/checksum.hpp"
 #include "lib/hooks.hpp"
+#include "segment/delta.hpp"
 #include "segment/entry.hpp"
-#include "segment/segment.hpp"
 
 namespace varve::internal {
 
-// Puts many operations into their segments, in order, each a few operations after its place was
-// asked for: the memory that one waits for comes while others are inserted.
+// Puts many operations into their segments, or deltas (Target), in order, each a few operations
+// after its place was asked for: the memory that one waits for comes while others are inserted.
 //
-// Requires: who may write to the segments, all the while; nothing else happens to them. Keys and
+// Requires: who may write to the targets, all the while; nothing else happens to them. Keys and
 // values stay where they are until finish() has returned. Thread-safety: one thread. Errors:
 // std::bad_alloc, from add() of an operation before; those behind it are then not inserted.
+template <typename Target>
 class InsertionQueue {
  public:
   // `keep_older`: as in Delta::insert().
@@ -26,12 +27,12 @@ class InsertionQueue {
   InsertionQueue(const InsertionQueue&) = delete;
   InsertionQueue& operator=(const InsertionQueue&) = delete;
 
-  void add(segment::Segment& segment, segment::Kind kind, std::string_view key,
-           std::string_view value, segment::Sequence sequence) {
+  void add(Target& target, segment::Kind kind, std::string_view key, std::string_view value,
+           segment::Sequence sequence) {
     if (count_ == kDepth) insert_oldest();
     const std::uint64_t hash = directory::hash64(key);
     ring_[(oldest_ + count_) % kDepth] = {
-        &segment, segment.find_place(key, hash), key, value, hash, sequence, kind};
+        &target, target.find_place(key, hash), key, value, hash, sequence, kind};
     ++count_;
   }
   // Inserts what is left.
@@ -42,7 +43,7 @@ class InsertionQueue {
  private:
   static constexpr std::size_t kDepth = 8;
   struct Pending {
-    segment::Segment* segment = nullptr;
+    Target* target = nullptr;
     segment::Delta::Place place;
     std::string_view key, value;
     std::uint64_t hash = 0;
@@ -53,8 +54,8 @@ class InsertionQueue {
     const Pending& pending = ring_[oldest_];
     oldest_ = (oldest_ + 1) % kDepth;
     --count_;
-    pending.segment->insert(pending.place, pending.key, pending.hash, pending.kind, pending.value,
-                            pending.sequence, keep_older_);
+    pending.target->insert(pending.place, pending.key, pending.hash, pending.kind, pending.value,
+                           pending.sequence, keep_older_);
     VARVE_HOOK("batch.inserted");
   }
 

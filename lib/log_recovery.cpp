@@ -8,7 +8,9 @@
 
 #include "directory/checksum.hpp"
 #include "directory/mutant.hpp"
+#include "lib/in_parallel.hpp"
 #include "lib/maintenance.hpp"
+#include "lib/memory_model.hpp"
 #include "lib/read_limits.hpp"
 #include "lib/recovery.hpp"
 #include "varve/error.hpp"
@@ -18,6 +20,9 @@ namespace varve::internal {
 namespace {
 
 constexpr bool kKeepOlder = false;  // No snapshot outlives its process.
+constexpr std::size_t kGroupCountMax = 4;
+// To begin another thread takes as long as to read so many bytes of logs, about.
+constexpr std::uint64_t kSizePerThread = std::uint64_t{4} << 20;
 
 std::string_view log_bytes(const Core& core, const directory::ImmutableFile& file,
                            std::string& buffer) {
@@ -67,56 +72,9 @@ LogScan read_log(const Core& core, const LogRecordEntry& entry, std::string_view
 
 }  // namespace
 
-void LogRecovery::fail_as_overlapping(const LiveLog& log, const LogRecordView& first,
-                                      Sequence last) const {
-  const std::filesystem::path path = core_.directory->path() / log_file_name(log.entry.number);
-  throw Error(ErrorCode::Corruption,
-              path.string() + ", log at byte " + std::to_string(first.offset) +
-                  ": a first sequence above " + std::to_string(last) + " expected, " +
-                  std::to_string(first.sequence) +
-                  " found: it begins before the log before it ends",
-              path);
-}
-
-// As full as writers leave it when they are not in a hurry: they shall not have to wait at once.
-bool LogRecovery::is_memory_full() const noexcept {
-  return !core_.options.read_only && core_.flushable_size() >= core_.memory_budget.paced_from();
-}
-
-// Puts the record into the segments that have not flushed it.
-void LogRecovery::replay(const LogRecordView& record, InsertionQueue& queue) {
-  OperationReader reader(record.operations);
-  OperationSequencer sequencer(record.sequence);
-  Operation operation;
-  while (reader.next(operation)) {
-    const Sequence sequence = sequencer.next(operation.kind);
-    if (sequence > record.sequence && VARVE_MUTANT("replay.batch_cut_short")) break;
-    if (operation.kind == OperationKind::EraseRange) {
-      queue.finish();
-      apply_range_erase(core_, operation.key, operation.value, sequence, true);
-      ++core_.counters.recovered_operations;
-      continue;
-    }
-    const std::size_t index = core_.routes().index_of(operation.key);
-    const Sequence flushed = manifest_->segments[index].flushed_sequence;
-    if (sequence <= flushed + (VARVE_MUTANT("replay.one_too_few") ? 1 : 0)) continue;
-    ++core_.counters.recovered_operations;
-    queue.add(*core_.routes().at(index), entry_kind(operation.kind), operation.key, operation.value,
-              sequence);
-  }
-  core_.set_recovered_sequence(sequencer.last());
-}
-
-// What is replayed is also what takes long, so the records are not gone through twice for it: what
-// is found to be wrong with a later one costs the memory of this attempt and nothing else.
-void LogRecovery::read() {
-  manifest_ = core_.manifest();
+// Errors: as read(). In the order of the logs.
+void LogRecovery::open_logs() {
   const auto& entries = manifest_->logs;
-  stopped_ = core_.options.untrusted;  // All of the index is verified before any of it is used.
-  // While replaying, "the last sequence" is that of the record replayed last: a flush in between
-  // must not claim to have what is still to come.
-  core_.set_recovered_sequence(manifest_->checkpoint);
-  Sequence last = 0;
   for (std::size_t i = 0; i < entries.size(); ++i) {
     if (entries[i].sealed_end == 0 && i + 1 != entries.size()) {
       throw Error(ErrorCode::Corruption,
@@ -124,23 +82,157 @@ void LogRecovery::read() {
                       ": the manifest says that it is still being written, but lists a later log",
                   core_.directory->path() / kManifestName);
     }
-    LiveLog log{entries[i], open_log(core_, entries[i]), {}};
+    logs_.push_back({entries[i], open_log(core_, entries[i]), {}, {}});
+  }
+}
+
+// Twice as many as threads, as later logs have more that no run has. Each group adds a delta to the
+// segments that it has something for, so they are few.
+std::vector<LogRecovery::Group> LogRecovery::make_groups() const {
+  const std::size_t thread_count = maintenance_thread_count(core_.options);
+  const std::size_t count =
+      std::min(logs_.size(), thread_count == 1 ? 1 : std::min(2 * thread_count, kGroupCountMax));
+  std::vector<Group> groups(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    groups[i].begin = logs_.size() * i / count;
+    groups[i].end = logs_.size() * (i + 1) / count;
+    groups[i].deltas.resize(core_.routes().size());
+  }
+  return groups;
+}
+
+// Up to where logs that are read fill the memory: what it held when the process died is what they
+// bring back. With a limit for all of it, it has to be what writers leave when they are in no
+// hurry.
+bool LogRecovery::takes_no_more() const noexcept {
+  const MemoryBudget& budget = core_.memory_budget;
+  const std::size_t size_max = budget.is_limited() ? budget.paced_from() : budget.deltas();
+  return !core_.options.read_only && core_.flushable_size() >= size_max;
+}
+
+// As full as writers leave it when they are not in a hurry: they shall not have to wait at once.
+bool LogRecovery::is_memory_full() const noexcept {
+  return !core_.options.read_only && core_.flushable_size() >= core_.memory_budget.paced_from();
+}
+
+namespace {
+
+// Hands to `visit` what of the record no run has yet: operation, sequence, index of the segment,
+// the first one for a range. Returns the last sequence of the record.
+template <typename Visit>
+Sequence visit_unflushed(const Core& core, const Manifest& manifest, const LogRecordView& record,
+                         const Visit& visit) {
+  OperationReader reader(record.operations);
+  OperationSequencer sequencer(record.sequence);
+  Operation operation;
+  while (reader.next(operation)) {
+    const Sequence sequence = sequencer.next(operation.kind);
+    if (sequence > record.sequence && VARVE_MUTANT("replay.batch_cut_short")) break;
+    const std::size_t index = core.routes().index_of(operation.key);
+    const Sequence flushed = manifest.segments[index].flushed_sequence;
+    const bool is_flushed = sequence <= flushed + (VARVE_MUTANT("replay.one_too_few") ? 1 : 0);
+    if (!is_flushed || operation.kind == OperationKind::EraseRange) {
+      visit(operation, sequence, index);
+    }
+  }
+  return sequencer.last();
+}
+
+}  // namespace
+
+// Into the group's own deltas. Range erases wait until these are the segments'.
+void LogRecovery::replay_apart(const LogRecordView& record, Group& group, DeltaQueue& queue) const {
+  group.last_replayed = visit_unflushed(
+      core_, *manifest_, record,
+      [&](const Operation& operation, Sequence sequence, std::size_t index) {
+        ++group.operation_count;
+        if (operation.kind == OperationKind::EraseRange) {
+          group.range_erases.push_back(
+              {std::string(operation.key), std::string(operation.value), sequence});
+          return;
+        }
+        std::shared_ptr<segment::Delta>& delta = group.deltas[index];
+        if (delta == nullptr) delta = core_.make_delta(0);
+        queue.add(*delta, entry_kind(operation.kind), operation.key, operation.value, sequence);
+      });
+}
+
+// What is replayed is also what takes long, so the records are not gone through twice for it: what
+// is found to be wrong with a later one costs the memory of this attempt and nothing else.
+void LogRecovery::read_group(Group& group) {
+  const bool only_checks = core_.options.untrusted;  // All of it is verified before any is used.
+  if (only_checks) group.left_from = {group.begin, 0};
+  for (std::size_t i = group.begin; i < group.end; ++i) {
+    LiveLog& log = logs_[i];
     std::string buffer;
     const std::string_view bytes = log_bytes(core_, *log.file, buffer);
-    InsertionQueue queue(kKeepOlder);
+    DeltaQueue queue(kKeepOlder);
     log.scan = read_log(core_, log.entry, bytes, [&](const LogRecordView& record) {
-      if (record.sequence <= last) fail_as_overlapping(log, record, last);
-      if (!stopped_ && is_memory_full()) {
-        stopped_ = true;
-        stopped_in_ = i;
-        stopped_at_ = record.offset;
-      }
-      if (!stopped_) replay(record, queue);
+      if (!log.first) log.first = {record.offset, record.size, record.sequence, {}};
+      if (!group.left_from && takes_no_more()) group.left_from = {i, record.offset};
+      if (!group.left_from) replay_apart(record, group, queue);
     });
     queue.finish();
-    last = std::max(last, log.scan.last_operation_sequence);
-    logs_.push_back(std::move(log));
   }
+}
+
+// Errors: Corruption.
+void LogRecovery::check_order() const {
+  Sequence last = 0;
+  for (const LiveLog& log : logs_) {
+    if (log.first && log.first->sequence <= last) {
+      const std::filesystem::path path = core_.directory->path() / log_file_name(log.entry.number);
+      throw Error(ErrorCode::Corruption,
+                  path.string() + ", log at byte " + std::to_string(log.first->offset) +
+                      ": a first sequence above " + std::to_string(last) + " expected, " +
+                      std::to_string(log.first->sequence) +
+                      " found: it begins before the log before it ends",
+                  path);
+    }
+    last = std::max(last, log.scan.last_operation_sequence);
+  }
+}
+
+// Gives the segments what the groups have for them, up to the first record that was left out.
+void LogRecovery::take_groups(const std::vector<Group>& groups) {
+  const auto left = std::find_if(groups.begin(), groups.end(),
+                                 [](const Group& group) { return group.left_from.has_value(); });
+  if (left != groups.end()) left_from_ = left->left_from;
+  const auto end = left == groups.end() ? left : std::next(left);
+  for (auto group = groups.begin(); group != end; ++group) {
+    for (std::size_t i = 0; i < group->deltas.size(); ++i) {
+      if (group->deltas[i] == nullptr) continue;
+      segment::Segment& segment = *core_.routes().at(i);
+      segment.note_write(group->deltas[i]->last_sequence());
+      core_.publish(segment, [&](segment::View& view) {
+        const auto at =
+            VARVE_MUTANT("replay.group_shown_as_oldest") ? view.frozen.end() : view.frozen.begin();
+        if (!view.active->empty()) view.frozen.insert(at, view.active);
+        view.active = group->deltas[i];
+      });
+    }
+    for (const RangeErase& erase : group->range_erases) {
+      apply_range_erase(core_, erase.from, erase.to, erase.sequence, true);
+    }
+    core_.counters.recovered_operations += group->operation_count;
+    if (group->last_replayed != 0) core_.set_recovered_sequence(group->last_replayed);
+  }
+}
+
+void LogRecovery::read() {
+  manifest_ = core_.manifest();
+  open_logs();
+  std::uint64_t size = 0;
+  for (const LiveLog& log : logs_) size += log.file->size();
+  std::vector<Group> groups = make_groups();
+  const std::size_t thread_count = static_cast<std::size_t>(
+      std::min<std::uint64_t>(maintenance_thread_count(core_.options), size / kSizePerThread + 1));
+  in_parallel(groups.size(), thread_count, [&](std::size_t i) { read_group(groups[i]); });
+  check_order();
+  // While replaying, "the last sequence" is that of the record replayed last: a flush in between
+  // must not claim to have what is still to come.
+  core_.set_recovered_sequence(manifest_->checkpoint);
+  take_groups(groups);
 }
 
 // A process of this machine run left all that it had stored: what is behind the last record is
@@ -190,15 +282,32 @@ void LogRecovery::flush_replayed() {
   manifest_ = core_.manifest();
 }
 
+// Puts the record into the segments that have not flushed it.
+void LogRecovery::replay(const LogRecordView& record, SegmentQueue& queue) {
+  const Sequence last =
+      visit_unflushed(core_, *manifest_, record,
+                      [&](const Operation& operation, Sequence sequence, std::size_t index) {
+                        ++core_.counters.recovered_operations;
+                        if (operation.kind == OperationKind::EraseRange) {
+                          queue.finish();
+                          apply_range_erase(core_, operation.key, operation.value, sequence, true);
+                        } else {
+                          queue.add(*core_.routes().at(index), entry_kind(operation.kind),
+                                    operation.key, operation.value, sequence);
+                        }
+                      });
+  core_.set_recovered_sequence(last);
+}
+
 // What fits into memory is left to the jobs that come after opening.
 void LogRecovery::finish() {
-  for (std::size_t i = stopped_in_; stopped_ && i < logs_.size(); ++i) {
+  for (std::size_t i = left_from_ ? left_from_->log : logs_.size(); i < logs_.size(); ++i) {
     const LiveLog& log = logs_[i];
     std::string buffer;
     const std::string_view bytes = log_bytes(core_, *log.file, buffer);
-    InsertionQueue queue(kKeepOlder);
+    SegmentQueue queue(kKeepOlder);
     static_cast<void>(read_log(core_, log.entry, bytes, [&](const LogRecordView& record) {
-      if (i == stopped_in_ && record.offset < stopped_at_) return;
+      if (i == left_from_->log && record.offset < left_from_->offset) return;  // Was replayed.
       if (is_memory_full()) {
         queue.finish();
         flush_replayed();

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +23,8 @@ namespace varve::internal {
 //   changes take_over(): the logs are ours to go on with finish(): replays what is left, flushing
 //   on the way
 //
+// read() takes the logs in groups, side by side where there is more than one thread: each fills
+// deltas of its own, which become the segments' in the order of the logs when all groups are done.
 // Each once, in this order; of a read-only index without take_over(). One thread.
 class LogRecovery {
  public:
@@ -44,22 +47,44 @@ class LogRecovery {
     LogRecordEntry entry;
     std::shared_ptr<const directory::ImmutableFile> file;
     LogScan scan;
+    std::optional<LogRecordView> first;  // Without its operations.
   };
+  struct LogPosition {
+    std::size_t log = 0;  // Of logs_.
+    std::uint64_t offset = 0;
+  };
+  struct RangeErase {
+    std::string from, to;
+    Sequence sequence;
+  };
+  // Logs that follow each other, and what they have for the segments.
+  struct Group {
+    std::size_t begin = 0, end = 0;                       // Of logs_.
+    std::optional<LogPosition> left_from;                 // What memory did not take begins here.
+    Sequence last_replayed = 0;                           // 0: none was.
+    std::uint64_t operation_count = 0;                    // Replayed.
+    std::vector<std::shared_ptr<segment::Delta>> deltas;  // By the segment's index; null: none.
+    std::vector<RangeErase> range_erases;
+  };
+  using SegmentQueue = InsertionQueue<segment::Segment>;
+  using DeltaQueue = InsertionQueue<segment::Delta>;
 
-  [[noreturn]] void fail_as_overlapping(const LiveLog& log, const LogRecordView& first,
-                                        Sequence last) const;
+  void open_logs();
+  [[nodiscard]] std::vector<Group> make_groups() const;
+  void read_group(Group& group);
+  void replay_apart(const LogRecordView& record, Group& group, DeltaQueue& queue) const;
+  void check_order() const;
+  void take_groups(const std::vector<Group>& groups);
   [[nodiscard]] bool can_resume(const LiveLog& log) const;
+  [[nodiscard]] bool takes_no_more() const noexcept;
   [[nodiscard]] bool is_memory_full() const noexcept;
-  void replay(const LogRecordView& record, InsertionQueue& queue);
+  void replay(const LogRecordView& record, SegmentQueue& queue);
   void flush_replayed();
 
   Core& core_;
   std::vector<LiveLog> logs_;
   std::shared_ptr<const Manifest> manifest_;  // The core's, as of the last flush.
-  // Records from this offset of this log on are left to finish().
-  std::size_t stopped_in_ = 0;
-  std::uint64_t stopped_at_ = 0;
-  bool stopped_ = false;
+  std::optional<LogPosition> left_from_;      // Records from here on are left to finish().
 };
 
 }  // namespace varve::internal

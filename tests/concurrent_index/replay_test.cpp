@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a dead process left in several logs, which an open reads side by side.
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <random>
+#include <string>
+
+#include "directory/directory.hpp"
+#include "directory/simulated_file_system.hpp"
+#include "lib/segment_index_access.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/error_of.hpp"
+#include "tests/support/model.hpp"
+#include "varve/error.hpp"
+#include "varve/segment_index.hpp"
+
+namespace varve::test {
+namespace {
+
+using directory::SimulatedFileSystem;
+using internal::SegmentIndexAccess;
+
+constexpr std::size_t kKiB = 1024, kMiB = 1024 * kKiB;
+
+Options replay_options(std::size_t log_file_size) {
+  Options options;
+  options.access = Access::Concurrent;
+  options.memory_budget = 64 * kMiB;
+  options.tuning.segment_size = 64 * kKiB;
+  options.tuning.log_file_size = log_file_size;
+  options.tuning.maintenance_threads = 2;
+  options.tuning.inline_maintenance = false;  // What is in memory stays there.
+  return options;
+}
+
+std::string key_of(std::uint64_t number) {
+  const std::string digits = std::to_string(number);
+  return std::string(6 - digits.size(), '0') + digits;
+}
+
+// An index and what it should hold; some of it is in runs, and most in logs.
+class Written {
+ public:
+  explicit Written(const Options& options) : options_(options) {
+    index_ = SegmentIndexAccess::open(directory::make_posix_directory(medium_), options);
+    for (std::uint64_t i = 0; i < kKeyCount; ++i) put(i * 7919 % kKeyCount, std::string(100, 'f'));
+    index_.compact();
+    REQUIRE(index_.statistics().segments.size() > 4);
+  }
+  // Keys are written over, erased and erased by ranges again and again, in each log.
+  void write(std::size_t operation_count, std::size_t value_size) {
+    for (std::size_t i = 0; i < operation_count; ++i) {
+      const std::uint64_t key = random_() % kKeyCount;
+      switch (random_() % 64) {
+        case 0:
+          erase_range(key, key + random_() % 100);
+          break;
+        case 1:
+          write_batch(key);
+          break;
+        case 2:
+        case 3:
+          index_.erase(key_of(key));
+          model_.erase(key_of(key));
+          break;
+        default:
+          put(key, std::string(value_size, 'v') + std::to_string(i));
+      }
+    }
+  }
+  [[nodiscard]] std::shared_ptr<SimulatedFileSystem> after_kill() const {
+    return medium_->after_kill();
+  }
+  [[nodiscard]] SegmentIndex& index() { return index_; }
+  [[nodiscard]] Entries expected() const { return model_.scan(); }
+  [[nodiscard]] std::size_t log_count() const {
+    std::size_t count = 0;
+    for (const auto& file : medium_->list()) count += file.name.starts_with("log-") ? 1 : 0;
+    return count;
+  }
+
+ private:
+  static constexpr std::uint64_t kKeyCount = 4'000;
+  void put(std::uint64_t key, const std::string& value) {
+    index_.put(key_of(key), value);
+    model_.put(key_of(key), value);
+  }
+  void erase_range(std::uint64_t from, std::uint64_t to) {
+    index_.erase_range(key_of(from), key_of(to));
+    model_.erase_range(key_of(from), key_of(to));
+  }
+  // A range erase in its middle, which has a sequence of its own.
+  void write_batch(std::uint64_t key) {
+    WriteBatch batch;
+    batch.put(key_of(key), "before");
+    batch.erase_range(key_of(key), key_of(key + 10));
+    batch.put(key_of(key + 1), "behind");
+    index_.write(batch);
+    model_.erase_range(key_of(key), key_of(key + 10));
+    model_.put(key_of(key + 1), "behind");
+  }
+
+  const Options options_;
+  const std::shared_ptr<SimulatedFileSystem> medium_ = std::make_shared<SimulatedFileSystem>();
+  SegmentIndex index_;
+  Model model_;
+  std::mt19937_64 random_{20261127};
+};
+
+SegmentIndex open_on(const std::shared_ptr<SimulatedFileSystem>& medium, const Options& options) {
+  return SegmentIndexAccess::open(directory::make_posix_directory(medium), options);
+}
+
+TEST_CASE("logs that are read side by side give what they held, in their order", "[replay]") {
+  const bool with_threads = GENERATE(false, true);  // Small logs are read by one thread.
+  CAPTURE(with_threads);
+  const Options options = replay_options(with_threads ? 2 * kMiB : 64 * kKiB);
+  Written written(options);
+  written.write(with_threads ? 16'000 : 6'000, with_threads ? 900 : 100);
+  REQUIRE(written.log_count() >= 5);
+  const std::uint64_t sequence = written.index().statistics().last_sequence;
+  const auto left = written.after_kill();
+  {
+    SegmentIndex index = open_on(left, options);
+    CHECK(difference(scan_all(index), written.expected()) == "");
+    CHECK(index.statistics().last_sequence == sequence);
+    CHECK(index.statistics().flush_count == 0);
+    for (const auto& [key, value] : written.expected()) REQUIRE(index.get(key) == value);
+    index.put("one more", "value");
+    CHECK(index.statistics().last_sequence == sequence + 1);
+    index.flush();
+    CHECK(difference(scan_all(index, {.to = "one"}), written.expected()) == "");
+    index.close();
+  }
+  const SegmentIndex index = open_on(left, options);
+  CHECK(difference(scan_all(index, {.to = "one"}), written.expected()) == "");
+}
+
+TEST_CASE("logs that hold more than memory takes are replayed up to their end", "[replay]") {
+  const std::size_t memory_budget = GENERATE(256 * kKiB, 1 * kMiB, 2 * kMiB);
+  CAPTURE(memory_budget);
+  Options options = replay_options(256 * kKiB);
+  Written written(options);
+  written.write(6'000, 400);
+  const auto left = written.after_kill();
+  options.memory_budget = memory_budget;
+  SegmentIndex index = open_on(left, options);
+  CHECK(index.statistics().flush_count > 0);
+  CHECK(index.statistics().memory_size < memory_budget + memory_budget / 4);
+  CHECK(difference(scan_all(index), written.expected()) == "");
+  const auto left_again = left->after_kill();
+  index.close();
+  const SegmentIndex other = open_on(left_again, options);
+  CHECK(difference(scan_all(other), written.expected()) == "");
+}
+
+TEST_CASE("a read-only open takes all that the logs hold", "[replay]") {
+  Options options = replay_options(256 * kKiB);
+  Written written(options);
+  written.write(6'000, 400);
+  const auto left = written.after_kill();
+  options.memory_budget = 256 * kKiB;
+  options.read_only = true;
+  const SegmentIndex index = open_on(left, options);
+  CHECK(difference(scan_all(index), written.expected()) == "");
+}
+
+}  // namespace
+}  // namespace varve::test
