@@ -21,6 +21,7 @@ namespace {
 
 constexpr bool kKeepOlder = false;  // No snapshot outlives its process.
 constexpr std::size_t kGroupCountMax = 4;
+constexpr std::uint64_t kSizePerDelta = std::uint64_t{8} << 10;  // Of a segment, in a group's logs.
 // To begin another thread takes as long as to read so many bytes of logs, about.
 constexpr std::uint64_t kSizePerThread = std::uint64_t{4} << 20;
 
@@ -87,11 +88,13 @@ void LogRecovery::open_logs() {
 }
 
 // Twice as many as threads, as later logs have more that no run has. Each group adds a delta to the
-// segments that it has something for, so they are few.
-std::vector<LogRecovery::Group> LogRecovery::make_groups() const {
+// segments that it has something for, so they are few, and fewer still where these would be small.
+std::vector<LogRecovery::Group> LogRecovery::make_groups(std::uint64_t logs_size) const {
   const std::size_t thread_count = maintenance_thread_count(core_.options);
-  const std::size_t count =
-      std::min(logs_.size(), thread_count == 1 ? 1 : std::min(2 * thread_count, kGroupCountMax));
+  const std::uint64_t worth = logs_size / (kSizePerDelta * core_.routes().size());
+  const std::size_t wanted = thread_count == 1 ? 1 : std::min(2 * thread_count, kGroupCountMax);
+  const auto count = static_cast<std::size_t>(std::min(
+      {std::uint64_t{logs_.size()}, std::uint64_t{wanted}, std::max(worth, std::uint64_t{1})}));
   std::vector<Group> groups(count);
   for (std::size_t i = 0; i < count; ++i) {
     groups[i].begin = logs_.size() * i / count;
@@ -224,7 +227,7 @@ void LogRecovery::read() {
   open_logs();
   std::uint64_t size = 0;
   for (const LiveLog& log : logs_) size += log.file->size();
-  std::vector<Group> groups = make_groups();
+  std::vector<Group> groups = make_groups(size);
   const std::size_t thread_count = static_cast<std::size_t>(
       std::min<std::uint64_t>(maintenance_thread_count(core_.options), size / kSizePerThread + 1));
   in_parallel(groups.size(), thread_count, [&](std::size_t i) { read_group(groups[i]); });

@@ -19,9 +19,10 @@ namespace varve::internal {
 
 // Brings back into memory what the live logs hold and no run has.
 //
-//   read(): every record is checked, and replayed as far as memory takes it; nothing on disk
-//   changes take_over(): the logs are ours to go on with finish(): replays what is left, flushing
-//   on the way
+// - read(): every record is checked, and replayed as far as memory takes it; nothing on disk
+// changes
+// - take_over(): the logs are ours to go on with
+// - finish(): replays what is left, flushing on the way
 //
 // read() takes the logs in groups, side by side where there is more than one thread: each fills
 // deltas of its own, which become the segments' in the order of the logs when all groups are done.
@@ -70,7 +71,7 @@ class LogRecovery {
   using DeltaQueue = InsertionQueue<segment::Delta>;
 
   void open_logs();
-  [[nodiscard]] std::vector<Group> make_groups() const;
+  [[nodiscard]] std::vector<Group> make_groups(std::uint64_t logs_size) const;
   void read_group(Group& group);
   void replay_apart(const LogRecordView& record, Group& group, DeltaQueue& queue) const;
   void check_order() const;
