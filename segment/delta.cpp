@@ -118,9 +118,20 @@ struct Delta::Limbo {
     void* memory;
     std::size_t list;
   };
-  std::vector<Node> coming;   // Unlinked; their grace has not begun.
+  std::vector<Node> coming;   // Unlinked; their grace has not begun, as far as we know.
+  std::size_t marked = 0;     // So many of them, the first ones, were unlinked before
+  std::uint64_t mark = 0;     // this mark.
   std::vector<Node> waiting;  // For the end of the grace that `ticket` stands for.
   std::uint64_t ticket = 0;
+
+  // Lets the first `count` that come wait. Requires: none does.
+  void wait_for(std::uint64_t grace, std::size_t count) {
+    const auto end = coming.begin() + static_cast<std::ptrdiff_t>(count);
+    waiting.assign(coming.begin(), end);
+    coming.erase(coming.begin(), end);
+    ticket = grace;
+    marked = 0;
+  }
 };
 
 Delta::Delta(ChunkPool& pool, ReaderMode mode, std::uint64_t expected_count) noexcept
@@ -422,21 +433,37 @@ void Delta::make_free(void* memory, std::size_t list) noexcept {
   }
 }
 
-// Nodes come in batches, since each batch costs a fence that other processors take part in: the
+// Nodes come in batches, since each batch costs a fence that interrupts other processors: the
 // larger the delta, the larger they are, so that a delta has few of them and little memory in them.
+// Most batches get by without one of their own: where several deltas are written, another's comes
+// first.
 void Delta::wait_for_readers(void* memory, std::size_t list) noexcept {
-  constexpr std::size_t kBatchMin = 32, kEntriesPerNode = 128;
+  using concurrent::EpochDomain;
+  constexpr std::size_t kSharedBatchMin = 16, kBatchMin = 32, kBatchMiddle = 128;
   try {
     if (limbo_ == nullptr) limbo_ = std::make_unique<Limbo>();
     limbo_->coming.push_back({memory, list});
+    if (limbo_->coming.size() < kSharedBatchMin) return;
+    take_back();
+    if (!limbo_->waiting.empty()) return;
+    // A leaf is replaced for about 30 entries, and a directory node with it.
+    const auto entries = static_cast<std::size_t>(entry_count());
+    const std::size_t batch_size =
+        std::max(std::clamp(entries / 64, kBatchMin, kBatchMiddle), entries / 128);
+    if (limbo_->marked != 0) {
+      if (const auto ticket = EpochDomain::grace_since(limbo_->mark)) {
+        limbo_->wait_for(*ticket, limbo_->marked);
+      }
+    }
+    if (limbo_->waiting.empty() && limbo_->coming.size() >= batch_size) {
+      limbo_->wait_for(EpochDomain::begin_grace(), limbo_->coming.size());
+    }
   } catch (const std::bad_alloc&) {
     return;  // The node's memory comes back when the delta dies.
   }
-  const auto entries = static_cast<std::size_t>(entry_count());
-  if (limbo_->coming.size() < std::max(kBatchMin, entries / kEntriesPerNode)) return;
-  if (!limbo_->waiting.empty()) return;
-  limbo_->waiting.swap(limbo_->coming);
-  limbo_->ticket = concurrent::EpochDomain::begin_grace();
+  if (limbo_->marked != 0) return;
+  limbo_->marked = limbo_->coming.size();
+  limbo_->mark = EpochDomain::mark_unlinked();
 }
 
 // Makes the waiting batch free if no reader can be in it any more.

@@ -31,6 +31,10 @@ namespace {
 
 constinit std::atomic<EpochSlot*> slots{nullptr};
 
+// Graces are numbered from 1. The newest whose fence may have begun, and of those whose fence and
+// epoch are over the newest.
+constinit std::atomic<std::uint64_t> graces_started{0}, graces_begun{0};
+
 // A pin cannot fail, so most processes need no memory for one: the slots of the first threads that
 // are there together.
 constinit EpochSlot first_slots[64];
@@ -251,8 +255,7 @@ std::size_t EpochDomain::collect() noexcept {
   std::size_t freed_count = 0;
   Retired* const taken = incoming_.exchange(nullptr, std::memory_order_acquire);
   if (taken != nullptr || oldest_ != nullptr) {
-    heavy_fence();
-    take_incoming(taken, internal::epoch_now.fetch_add(1, std::memory_order_seq_cst));
+    take_incoming(taken, begin_grace());
     const std::uint64_t pinned = internal::oldest_pinned();
     freed_count = free_before(VARVE_MUTANT("epoch.pins_ignored") ? UINT64_MAX : pinned);
   }
@@ -287,8 +290,7 @@ std::size_t EpochDomain::free_before(std::uint64_t epoch) noexcept {
 
 void EpochDomain::synchronize() noexcept {
   VARVE_CHECK(!pinned());
-  heavy_fence();
-  const std::uint64_t epoch = internal::epoch_now.fetch_add(1, std::memory_order_seq_cst);
+  const std::uint64_t epoch = begin_grace();
   for (const internal::EpochSlot* slot = internal::slots.load(std::memory_order_acquire);
        slot != nullptr; slot = slot->next) {
     internal::wait_for_unpin(*slot, epoch);
@@ -296,8 +298,28 @@ void EpochDomain::synchronize() noexcept {
 }
 
 std::uint64_t EpochDomain::begin_grace() noexcept {
+  // Before the fence: whoever does not see it has unlinked what this fence shows to all.
+  const std::uint64_t number = internal::graces_started.fetch_add(1, std::memory_order_seq_cst) + 1;
   heavy_fence();
-  return internal::epoch_now.fetch_add(1, std::memory_order_seq_cst);
+  const std::uint64_t ticket = internal::epoch_now.fetch_add(1, std::memory_order_seq_cst);
+  std::uint64_t newest = internal::graces_begun.load(std::memory_order_relaxed);
+  while (newest < number &&
+         !internal::graces_begun.compare_exchange_weak(newest, number, std::memory_order_release,
+                                                       std::memory_order_relaxed)) {
+  }
+  return ticket;
+}
+
+std::uint64_t EpochDomain::mark_unlinked() noexcept {
+  light_fence();
+  return internal::graces_started.load(std::memory_order_seq_cst);
+}
+
+// The ticket of a later grace than the one that was found does as well.
+std::optional<std::uint64_t> EpochDomain::grace_since(std::uint64_t mark) noexcept {
+  const std::uint64_t newest = internal::graces_begun.load(std::memory_order_acquire);
+  if (newest < mark || (newest == mark && !VARVE_MUTANT("epoch.grace_at_mark_counts"))) return {};
+  return internal::epoch_now.load(std::memory_order_acquire) - 1;
 }
 
 bool EpochDomain::grace_over(std::uint64_t ticket) noexcept {

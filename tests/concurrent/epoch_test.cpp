@@ -305,6 +305,34 @@ TEST_CASE("a forked child ends although a thread of its parent is pinned", "[con
   CHECK(domain->collect() == 1);
 }
 
+TEST_CASE("a grace that others began behind the mark serves as well", "[concurrent][epoch]") {
+  const std::uint64_t before = EpochDomain::begin_grace();
+  const std::uint64_t mark = EpochDomain::mark_unlinked();
+  CHECK_FALSE(EpochDomain::grace_since(mark).has_value());
+  PinnedThread reader;
+  const auto begin = GENERATE(0, 1, 2);
+  CAPTURE(begin);
+  std::atomic<int> destroyed{0};
+  EpochDomain domain;
+  if (begin == 0) std::thread([] { static_cast<void>(EpochDomain::begin_grace()); }).join();
+  if (begin == 1) {
+    domain.retire(new Tracked(destroyed));
+    CHECK(domain.collect() == 0);
+  }
+  if (begin == 2) {
+    reader.release();
+    EpochDomain::synchronize();
+  }
+  const auto ticket = EpochDomain::grace_since(mark);
+  REQUIRE(ticket.has_value());
+  CHECK(*ticket > before);
+  CHECK(EpochDomain::grace_over(*ticket) == (begin == 2));
+  PinnedThread later;  // Is not waited for.
+  if (begin != 2) reader.release();
+  CHECK(EpochDomain::grace_over(*ticket));
+  CHECK_FALSE(EpochDomain::grace_since(EpochDomain::mark_unlinked()).has_value());
+}
+
 TEST_CASE("synchronizing while pinned aborts", "[concurrent][epoch]") {
   const auto dies = [](void (*action)()) {
     const pid_t child = ::fork();

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "varve/export.hpp"
 
@@ -163,6 +164,12 @@ class VARVE_EXPORT EpochDomain {
   // pin of the calling thread does not count, so that a pinned writer can reuse what it unlinked.
   [[nodiscard]] static std::uint64_t begin_grace() noexcept;
   [[nodiscard]] static bool grace_over(std::uint64_t ticket) noexcept;
+  // A grace that others have begun serves as well, and saves the fence: unlink objects, take a
+  // mark, and ask later for a ticket. Each begin_grace(), collect() and synchronize() of any thread
+  // that began behind the mark gives one; nothing: there was none yet. mark_unlinked() costs a
+  // light fence.
+  [[nodiscard]] static std::uint64_t mark_unlinked() noexcept;
+  [[nodiscard]] static std::optional<std::uint64_t> grace_since(std::uint64_t mark) noexcept;
 
   // The two sides of an asymmetric fence, for other protocols of the kind "store mine, fence, load
   // yours": of two threads that do so, one with the light and one with the heavy fence, at least
