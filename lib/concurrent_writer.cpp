@@ -98,13 +98,18 @@ ConcurrentWriter::Request ConcurrentWriter::admit(const WriteOptions& options, s
 }
 
 // When memory is full up to the limit for erases, a flush that had no room gets what is kept back.
-// It is done here, with no other job beside it: that would use up what is given to this one.
+// It is done here, with no other job beside it: that would use up what is given to this one. How
+// long that takes cannot be promised, so that erases with a deadline leave it to the background.
 void ConcurrentWriter::admit_erase(const Request& request, std::size_t size) {
   try {
     background_.admit(size, request.deadline, true);
     return;
   } catch (const Error& error) {
     if (error.code() != ErrorCode::NoSpace) throw;
+  }
+  if (request.deadline) {
+    if (core_.give_up_room()) background_.job_done();
+    return background_.admit(size, request.deadline, true);
   }
   bool has_room = false;
   {
@@ -114,7 +119,7 @@ void ConcurrentWriter::admit_erase(const Request& request, std::size_t size) {
     has_room = !is_full();
   }
   background_.job_done();
-  if (!has_room) background_.admit(size, request.deadline, true);
+  if (!has_room) background_.admit(size, {}, true);
 }
 
 // Takes a sequence and appends the record. Requires: the segments' locks.

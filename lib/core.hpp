@@ -173,6 +173,8 @@ class Core {
   void do_job(const std::function<void()>& job);
   // Does `work`; once more without what is kept back for jobs when there is no room otherwise.
   void with_reserve(const std::function<void()>& work);
+  // Gives up what nothing needs now and what is kept back for jobs. False: there was none.
+  bool give_up_room();
   // Takes the reserve that belongs to the runs, if there is room. Cheap while they are the same.
   void keep_reserve();
   // Refuses a write other than an erase as long as the reserve cannot be had. Errors: NoSpace.
@@ -241,8 +243,6 @@ class Core {
   // Frees what nothing needs now: spare log files, and the files that retired views alone hold
   // open. False: there was none.
   bool free_unneeded();
-  // Gives up what nothing needs now and what is kept back for jobs. False: there was none.
-  bool give_up_room();
   void remove_dead(const std::function<void()>& remove);
   [[nodiscard]] bool may_write_behind() const noexcept;
 
