@@ -38,7 +38,7 @@ class ChunkedSink final : public Sink {
   void append(std::string_view bytes) override;
   [[nodiscard]] std::uint64_t offset() const noexcept override { return size_; }
   [[nodiscard]] std::size_t buffer_size() const noexcept override { return chunk_size_; }
-  void write_behind_when(std::function<bool()> pressed) override { pressed_ = std::move(pressed); }
+  void write_behind_when(const std::function<bool()>& pressed) override { pressed_ = pressed; }
   // Writes what is left. Afterwards the file is the caller's alone again.
   void flush();
 

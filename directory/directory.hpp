@@ -39,7 +39,9 @@ class Sink {
   // Whenever `pressed` says so, bytes may be written by a thread of the sink's own while the caller
   // makes the next ones: a file is done sooner, for as much work. Call it before append(), which is
   // who calls `pressed`. A failure may then show later, but before the file has its name.
-  virtual void write_behind_when(std::function<bool()> pressed) { static_cast<void>(pressed); }
+  virtual void write_behind_when(const std::function<bool()>& pressed) {
+    static_cast<void>(pressed);
+  }
 };
 
 // A file that never changes once it has its name (but for punched ranges).
