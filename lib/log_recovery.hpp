@@ -19,8 +19,7 @@ namespace varve::internal {
 
 // Brings back into memory what the live logs hold and no run has.
 //
-// - read(): every record is checked, and replayed as far as memory takes it; nothing on disk
-// changes
+// - read(): checks every record, replays what memory takes, and changes nothing on disk
 // - take_over(): the logs are ours to go on with
 // - finish(): replays what is left, flushing on the way
 //

@@ -463,7 +463,7 @@ void Delta::wait_for_readers(void* memory, std::size_t list) noexcept {
   }
   if (limbo_->marked != 0) return;
   limbo_->marked = limbo_->coming.size();
-  limbo_->mark = EpochDomain::mark_unlinked();
+  limbo_->mark = VARVE_MUTANT("delta.mark_not_taken") ? 0 : EpochDomain::mark_unlinked();
 }
 
 // Makes the waiting batch free if no reader can be in it any more.

@@ -165,9 +165,9 @@ class VARVE_EXPORT EpochDomain {
   [[nodiscard]] static std::uint64_t begin_grace() noexcept;
   [[nodiscard]] static bool grace_over(std::uint64_t ticket) noexcept;
   // A grace that others have begun serves as well, and saves the fence: unlink objects, take a
-  // mark, and ask later for a ticket. Each begin_grace(), collect() and synchronize() of any thread
-  // that began behind the mark gives one; nothing: there was none yet. mark_unlinked() costs a
-  // light fence.
+  // mark, and ask later for a ticket. Each begin_grace(), synchronize() and collect() of any thread
+  // that began behind the mark gives one, the last if it had something to look at; nothing: there
+  // was none yet. mark_unlinked() costs a light fence.
   [[nodiscard]] static std::uint64_t mark_unlinked() noexcept;
   [[nodiscard]] static std::optional<std::uint64_t> grace_since(std::uint64_t mark) noexcept;
 
