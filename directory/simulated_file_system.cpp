@@ -182,7 +182,11 @@ class SimulatedFileSystem::OpenFile final : public File {
     bytes = bytes.substr(0, core_->medium.room_for(*inode_, offset, wanted));
     if (!bytes.empty()) {
       inode_->resize(std::max<std::uint64_t>(inode_->current->size(), offset + bytes.size()));
-      std::memcpy(inode_->current->data() + offset, bytes.data(), bytes.size());
+      // What is there already is not stored: through mappings, others may be reading it.
+      char* const to = inode_->current->data() + offset;
+      if (std::memcmp(to, bytes.data(), bytes.size()) != 0) {
+        std::memcpy(to, bytes.data(), bytes.size());
+      }
       inode_->fill_holes(offset, bytes.size());
       inode_->dirty_again(static_cast<std::size_t>(offset), bytes.size());
     }

@@ -206,8 +206,30 @@ void Background::relieve() {
   }
 }
 
+// Those that recovery has left for later, each by one thread. One that cannot be filled is asked
+// for again by whoever needs it, and says so then.
+void Background::fill_deltas() noexcept {
+  try {
+    std::vector<SegmentPtr> segments;
+    {
+      const auto pinned = Core::pin();
+      segments = core_.routes().segments();
+    }
+    for (const SegmentPtr& segment : segments) {
+      const segment::ViewRef view = Core::view_of(*segment);
+      for (const auto& delta : view->frozen) {
+        if (stopping_) return;
+        static_cast<void>(delta->try_fill());
+      }
+    }
+  } catch (const std::exception&) {
+    // See above.
+  }
+}
+
 void Background::maintain() {
   directory::make_thread_nicer(static_cast<int>(core_.options.tuning.maintenance_nice));
+  fill_deltas();
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     if (job_failure_ != nullptr) {

@@ -107,6 +107,7 @@ class Background {
   void wake_log_keeper() noexcept;
   void ask_for_relief() noexcept;
   void maintain();
+  void fill_deltas() noexcept;
   void relieve();
   bool may_try_again() noexcept;
   bool do_one_job();

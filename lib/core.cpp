@@ -100,6 +100,14 @@ std::shared_ptr<segment::Delta> Core::make_delta(std::uint64_t expected_count) {
   return std::make_shared<Delta>(pool, mode, expected_count);
 }
 
+std::shared_ptr<segment::Delta> Core::make_unfilled_delta(
+    std::unique_ptr<segment::DeltaFiller> filler) {
+  using segment::Delta;  // Nobody reads it while it is filled, nor writes to it afterwards.
+  auto delta = std::make_shared<Delta>(pool, Delta::ReaderMode::Alone);
+  delta->fill_later(std::move(filler), locks.filling);
+  return delta;
+}
+
 std::shared_ptr<segment::Segment> Core::make_segment(const SegmentRecord& record, std::string upper,
                                                      std::vector<segment::RunLayer> runs) {
   auto view = std::make_unique<segment::View>();

@@ -143,6 +143,9 @@ class Core {
                                                                std::vector<segment::RunLayer> runs);
   // `expected_count`: keys, as far as the deltas before it can tell.
   [[nodiscard]] std::shared_ptr<segment::Delta> make_delta(std::uint64_t expected_count);
+  // A delta that is filled when somebody first asks for it. Errors: std::bad_alloc.
+  [[nodiscard]] std::shared_ptr<segment::Delta> make_unfilled_delta(
+      std::unique_ptr<segment::DeltaFiller> filler);
   // Replaces a segment's view by what `change` makes of a copy.
   void publish(segment::Segment& segment, const std::function<void(segment::View&)>& change);
   // Likewise. Requires: the segment's writer lock is held.

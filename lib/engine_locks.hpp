@@ -25,6 +25,7 @@ struct EngineLocks {
   const directory::LockClass catalog{"catalog", LockRank::kCatalog, monitor.get()};
   const directory::LockClass segment{"segment", LockRank::kSegment, monitor.get()};
   const directory::LockClass log{"log", LockRank::kLog, monitor.get()};
+  const directory::LockClass filling{"filling", LockRank::kFilling, monitor.get()};
   const directory::LockClass log_sync{"log sync", LockRank::kLogSync, monitor.get()};
 };
 

@@ -39,6 +39,7 @@ class InsertionQueue {
   void finish() {
     while (count_ != 0) insert_oldest();
   }
+  [[nodiscard]] std::size_t inserted_count() const noexcept { return inserted_count_; }
 
  private:
   static constexpr std::size_t kDepth = 8;
@@ -56,12 +57,13 @@ class InsertionQueue {
     --count_;
     pending.target->insert(pending.place, pending.key, pending.hash, pending.kind, pending.value,
                            pending.sequence, keep_older_);
+    ++inserted_count_;
     VARVE_HOOK("batch.inserted");
   }
 
   const bool keep_older_;
   std::array<Pending, kDepth> ring_;
-  std::size_t oldest_ = 0, count_ = 0;
+  std::size_t oldest_ = 0, count_ = 0, inserted_count_ = 0;
 };
 
 }  // namespace varve::internal

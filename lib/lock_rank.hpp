@@ -17,6 +17,7 @@ struct LockRank {
   static constexpr std::uint8_t kSegment = 50;
   static constexpr std::uint8_t kLog = 60;
   static constexpr std::uint8_t kLogSync = 70;
+  static constexpr std::uint8_t kFilling = 75;     // Of a delta.
   static constexpr std::uint8_t kCache = 80;       // Caches and pools.
   static constexpr std::uint8_t kBackground = 90;  // What threads wait for; innermost.
 };

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <utility>
 
 #include "directory/checksum.hpp"
@@ -25,6 +26,7 @@ constexpr std::uint64_t kSizePerDelta = std::uint64_t{8} << 10;  // Of a segment
 // To begin another thread takes as long as to read so many bytes of logs, about.
 constexpr std::uint64_t kSizePerThread = std::uint64_t{4} << 20;
 
+// Into `buffer` where there is no mapping that may be used.
 std::string_view log_bytes(const Core& core, const directory::ImmutableFile& file,
                            std::string& buffer) {
   const bool untrusted = core.options.untrusted;
@@ -99,7 +101,7 @@ std::vector<LogRecovery::Group> LogRecovery::make_groups(std::uint64_t logs_size
   for (std::size_t i = 0; i < count; ++i) {
     groups[i].begin = logs_.size() * i / count;
     groups[i].end = logs_.size() * (i + 1) / count;
-    groups[i].deltas.resize(core_.routes().size());
+    groups[i].fillers.resize(core_.routes().size());
   }
   return groups;
 }
@@ -110,7 +112,8 @@ std::vector<LogRecovery::Group> LogRecovery::make_groups(std::uint64_t logs_size
 bool LogRecovery::takes_no_more() const noexcept {
   const MemoryBudget& budget = core_.memory_budget;
   const std::size_t size_max = budget.is_limited() ? budget.paced_from() : budget.deltas();
-  return !core_.options.read_only && core_.flushable_size() >= size_max;
+  return !core_.options.read_only &&
+         core_.flushable_size() + noted_size_.load(std::memory_order_relaxed) >= size_max;
 }
 
 // As full as writers leave it when they are not in a hurry: they shall not have to wait at once.
@@ -121,21 +124,24 @@ bool LogRecovery::is_memory_full() const noexcept {
 namespace {
 
 // Hands to `visit` what of the record no run has yet: operation, sequence, index of the segment,
-// the first one for a range. Returns the last sequence of the record.
+// the first one for a range, and where in the record's operations it begins. Returns the last
+// sequence of the record.
 template <typename Visit>
 Sequence visit_unflushed(const Core& core, const Manifest& manifest, const LogRecordView& record,
                          const Visit& visit) {
   OperationReader reader(record.operations);
   OperationSequencer sequencer(record.sequence);
   Operation operation;
+  std::size_t end = 0;
   while (reader.next(operation)) {
+    const std::size_t begin = std::exchange(end, reader.offset());
     const Sequence sequence = sequencer.next(operation.kind);
     if (sequence > record.sequence && VARVE_MUTANT("replay.batch_cut_short")) break;
     const std::size_t index = core.routes().index_of(operation.key);
     const Sequence flushed = manifest.segments[index].flushed_sequence;
     const bool is_flushed = sequence <= flushed + (VARVE_MUTANT("replay.one_too_few") ? 1 : 0);
     if (!is_flushed || operation.kind == OperationKind::EraseRange) {
-      visit(operation, sequence, index);
+      visit(operation, sequence, index, begin);
     }
   }
   return sequencer.last();
@@ -143,39 +149,44 @@ Sequence visit_unflushed(const Core& core, const Manifest& manifest, const LogRe
 
 }  // namespace
 
-// Into the group's own deltas. Range erases wait until these are the segments'.
-void LogRecovery::replay_apart(const LogRecordView& record, Group& group, DeltaQueue& queue) const {
+// For the group's own deltas. Range erases wait until these are the segments'.
+void LogRecovery::note(const LogRecordView& record, const std::shared_ptr<const LogBytes>& log,
+                       Group& group) {
+  constexpr std::size_t kSharedFrom = std::size_t{64} << 10;  // Not each time: others count, too.
+  const auto begin = static_cast<std::size_t>(record.operations.data() - log->bytes.data());
   group.last_replayed = visit_unflushed(
       core_, *manifest_, record,
-      [&](const Operation& operation, Sequence sequence, std::size_t index) {
+      [&](const Operation& operation, Sequence sequence, std::size_t index, std::size_t from) {
         ++group.operation_count;
         if (operation.kind == OperationKind::EraseRange) {
           group.range_erases.push_back(
               {std::string(operation.key), std::string(operation.value), sequence});
           return;
         }
-        std::shared_ptr<segment::Delta>& delta = group.deltas[index];
-        if (delta == nullptr) delta = core_.make_delta(0);
-        queue.add(*delta, entry_kind(operation.kind), operation.key, operation.value, sequence);
+        std::unique_ptr<LogFiller>& filler = group.fillers[index];
+        if (filler == nullptr) filler = std::make_unique<LogFiller>(core_.pool);
+        const std::size_t before = filler->totals().entry_count == 0 ? 0 : filler->delta_size();
+        filler->add(log, begin + from, operation, sequence);
+        group.noted_size += filler->delta_size() - before;
       });
+  if (group.noted_size >= kSharedFrom) noted_size_ += std::exchange(group.noted_size, 0);
 }
 
-// What is replayed is also what takes long, so the records are not gone through twice for it: what
-// is found to be wrong with a later one costs the memory of this attempt and nothing else.
+// Records are noted as they are checked, so that they are not gone through twice for it: what is
+// found to be wrong with a later one costs the memory of this attempt and nothing else.
 void LogRecovery::read_group(Group& group) {
   const bool only_checks = core_.options.untrusted;  // All of it is verified before any is used.
   if (only_checks) group.left_from = {group.begin, 0};
   for (std::size_t i = group.begin; i < group.end; ++i) {
     LiveLog& log = logs_[i];
-    std::string buffer;
-    const std::string_view bytes = log_bytes(core_, *log.file, buffer);
-    DeltaQueue queue(kKeepOlder);
-    log.scan = read_log(core_, log.entry, bytes, [&](const LogRecordView& record) {
+    const auto bytes = std::make_shared<LogBytes>();
+    bytes->file = log.file;
+    bytes->bytes = log_bytes(core_, *log.file, bytes->buffer);
+    log.scan = read_log(core_, log.entry, bytes->bytes, [&](const LogRecordView& record) {
       if (!log.first) log.first = {record.offset, record.size, record.sequence, {}};
       if (!group.left_from && takes_no_more()) group.left_from = {i, record.offset};
-      if (!group.left_from) replay_apart(record, group, queue);
+      if (!group.left_from) note(record, bytes, group);
     });
-    queue.finish();
   }
 }
 
@@ -196,29 +207,46 @@ void LogRecovery::check_order() const {
   }
 }
 
+// The deltas of a segment are made one behind the other, so that their memory is: who fills one of
+// them has the kernel clear the same large page for the others. Where the logs are not to be read
+// later on, or not there, they are filled now.
+void LogRecovery::give_deltas(std::span<Group> groups) {
+  std::vector<std::shared_ptr<const segment::Delta>> unmapped;
+  for (std::size_t i = 0; i < core_.routes().size(); ++i) {
+    std::vector<std::shared_ptr<const segment::Delta>> deltas;  // Newest first.
+    for (Group& group : groups) {
+      if (group.fillers[i] == nullptr) continue;
+      const bool is_mapped = core_.options.reads == Reads::Mapped && group.fillers[i]->is_mapped();
+      auto delta = core_.make_unfilled_delta(std::move(group.fillers[i]));
+      if (!is_mapped) unmapped.push_back(delta);
+      deltas.insert(VARVE_MUTANT("replay.group_shown_as_oldest") ? deltas.end() : deltas.begin(),
+                    std::move(delta));
+    }
+    if (deltas.empty()) continue;
+    segment::Segment& segment = *core_.routes().at(i);
+    segment.note_write(deltas.front()->last_sequence());
+    core_.publish(segment, [&](segment::View& view) { view.frozen = std::move(deltas); });
+  }
+  const std::size_t thread_count = maintenance_thread_count(core_.options);
+  in_parallel(unmapped.size(), std::min(thread_count, unmapped.size()),
+              [&](std::size_t i) { unmapped[i]->fill(); });
+}
+
 // Gives the segments what the groups have for them, up to the first record that was left out.
-void LogRecovery::take_groups(const std::vector<Group>& groups) {
+void LogRecovery::take_groups(std::span<Group> groups) {
   const auto left = std::find_if(groups.begin(), groups.end(),
                                  [](const Group& group) { return group.left_from.has_value(); });
-  if (left != groups.end()) left_from_ = left->left_from;
-  const auto end = left == groups.end() ? left : std::next(left);
-  for (auto group = groups.begin(); group != end; ++group) {
-    for (std::size_t i = 0; i < group->deltas.size(); ++i) {
-      if (group->deltas[i] == nullptr) continue;
-      segment::Segment& segment = *core_.routes().at(i);
-      segment.note_write(group->deltas[i]->last_sequence());
-      core_.publish(segment, [&](segment::View& view) {
-        const auto at =
-            VARVE_MUTANT("replay.group_shown_as_oldest") ? view.frozen.end() : view.frozen.begin();
-        if (!view.active->empty()) view.frozen.insert(at, view.active);
-        view.active = group->deltas[i];
-      });
-    }
-    for (const RangeErase& erase : group->range_erases) {
+  if (left != groups.end()) {
+    left_from_ = left->left_from;
+    groups = {groups.begin(), std::next(left)};
+  }
+  give_deltas(groups);
+  for (const Group& group : groups) {
+    for (const RangeErase& erase : group.range_erases) {
       apply_range_erase(core_, erase.from, erase.to, erase.sequence, true);
     }
-    core_.counters.recovered_operations += group->operation_count;
-    if (group->last_replayed != 0) core_.set_recovered_sequence(group->last_replayed);
+    core_.counters.recovered_operations += group.operation_count;
+    if (group.last_replayed != 0) core_.set_recovered_sequence(group.last_replayed);
   }
 }
 
@@ -287,18 +315,18 @@ void LogRecovery::flush_replayed() {
 
 // Puts the record into the segments that have not flushed it.
 void LogRecovery::replay(const LogRecordView& record, SegmentQueue& queue) {
-  const Sequence last =
-      visit_unflushed(core_, *manifest_, record,
-                      [&](const Operation& operation, Sequence sequence, std::size_t index) {
-                        ++core_.counters.recovered_operations;
-                        if (operation.kind == OperationKind::EraseRange) {
-                          queue.finish();
-                          apply_range_erase(core_, operation.key, operation.value, sequence, true);
-                        } else {
-                          queue.add(*core_.routes().at(index), entry_kind(operation.kind),
-                                    operation.key, operation.value, sequence);
-                        }
-                      });
+  const Sequence last = visit_unflushed(
+      core_, *manifest_, record,
+      [&](const Operation& operation, Sequence sequence, std::size_t index, std::size_t /*begin*/) {
+        ++core_.counters.recovered_operations;
+        if (operation.kind == OperationKind::EraseRange) {
+          queue.finish();
+          apply_range_erase(core_, operation.key, operation.value, sequence, true);
+        } else {
+          queue.add(*core_.routes().at(index), entry_kind(operation.kind), operation.key,
+                    operation.value, sequence);
+        }
+      });
   core_.set_recovered_sequence(last);
 }
 

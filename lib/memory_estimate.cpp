@@ -48,9 +48,9 @@ MemoryEstimate complete(MemoryStatistics memory, std::uint64_t jobs_size, std::u
   if (concurrent) {
     memory.hot_path_size = internal::HotKeys(options.tuning.hot_path_size).statistics().memory_size;
   }
-  const auto hold_deltas = [](MemoryStatistics& of, std::uint64_t size, std::uint64_t free_size) {
+  const auto hold_deltas = [](MemoryStatistics& of, std::uint64_t free_size) {
     constexpr std::uint64_t kRegionSize = segment::ChunkPool::kRegionSize;
-    of.active_deltas_size = size;
+    const std::uint64_t size = of.active_deltas_size + of.frozen_deltas_size;
     of.pool_size = (size + free_size + kRegionSize - 1) / kRegionSize * kRegionSize;
     of.pool_free_size = of.pool_size - size;
   };
@@ -68,12 +68,15 @@ MemoryEstimate complete(MemoryStatistics memory, std::uint64_t jobs_size, std::u
   internal::MemoryBudget budget(options);
   budget.share(most.total_size());
   if (options.read_only) {
-    hold_deltas(estimate.at_open, replayed, 0);
-    hold_deltas(most, replayed, 0);
+    estimate.at_open.frozen_deltas_size = most.frozen_deltas_size = replayed;
+    hold_deltas(estimate.at_open, 0);
+    hold_deltas(most, 0);
     return estimate;
   }
-  hold_deltas(estimate.at_open, std::min<std::uint64_t>(replayed, budget.deltas()), 0);
-  hold_deltas(most, budget.deltas(), concurrent ? budget.deltas() / 3 * 2 : budget.deltas() / 4);
+  estimate.at_open.frozen_deltas_size = std::min<std::uint64_t>(replayed, budget.deltas());
+  hold_deltas(estimate.at_open, 0);
+  most.active_deltas_size = budget.deltas();
+  hold_deltas(most, concurrent ? budget.deltas() / 3 * 2 : budget.deltas() / 4);
   if (options.durability == Durability::Synced) {
     most.log_buffer_size = internal::WriteLog::kStagedCapacityMax;
   }

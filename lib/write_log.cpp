@@ -401,7 +401,7 @@ void WriteLog::adopt(const std::vector<RecoveredLog>& recovered) {
                 log.entry.synced_end >= log.entry.sealed_end);
     live_.push_back(log.entry);
     last_sequences_.push_back(log.last_sequence);
-    recyclable_.push_back(false);  // Of unknown size: perhaps made for one huge record.
+    recyclable_.push_back(false);  // As in resume(); and perhaps it was made for one huge record.
     last_sequence_ = std::max(last_sequence_, log.last_sequence);
   }
 }
@@ -418,7 +418,7 @@ void WriteLog::resume(const LogRecordEntry& entry, const LogScan& scan) {
   recyclable_.reserve(live_.size() + 1);
   auto file = directory_.resume_log(log_file_name(entry.number), synced_end, end);
   live_.push_back(entry);
-  recyclable_.push_back(file->capacity() == file_size_);
+  recyclable_.push_back(false);  // Recovery's deltas are views of what was in it (LogFiller).
   seed_ = log_seed(uuid_, entry.number);
   last_sequence_ = std::max(scan.last_operation_sequence,
                             scan.header.first_sequence - (scan.header.first_sequence != 0 ? 1 : 0));

@@ -268,11 +268,58 @@ struct alignas(64) Arena::ChunkHeader {
 };
 
 Arena::~Arena() {
+  release_reserve();
   while (chunks_ != nullptr) {
     ChunkHeader* const next = chunks_->next;
     pool_.release({.data = reinterpret_cast<char*>(chunks_), .size = chunks_->size});
     chunks_ = next;
   }
+}
+
+ChunkPool::Chunk Arena::take_chunk(std::size_t size) {
+  if (!reserve_.empty() && size <= reserve_.back().size) {
+    const ChunkPool::Chunk chunk = reserve_.back();
+    reserve_.pop_back();
+    return chunk;
+  }
+  const ChunkPool::Chunk chunk = pool_.allocate(size);
+  memory_size_.store(memory_size() + chunk.size, std::memory_order_relaxed);
+  return chunk;
+}
+
+std::size_t Arena::usual_count_for(std::size_t size) noexcept {
+  constexpr std::size_t kSmall = ChunkPool::kSmallChunkSize - sizeof(ChunkHeader);
+  constexpr std::size_t kUsual = ChunkPool::kChunkSize - sizeof(ChunkHeader);
+  return size <= kSmall ? 0 : (size - kSmall + kUsual - 1) / kUsual;
+}
+
+std::size_t Arena::reserve_size_of(std::size_t size) noexcept {
+  return ChunkPool::kSmallChunkSize + usual_count_for(size) * ChunkPool::kChunkSize;
+}
+
+// As allocate_slow() would ask for them: a small one first.
+void Arena::reserve(std::size_t size) {
+  const std::size_t usual_count = usual_count_for(size);
+  reserve_.reserve(usual_count + 1);
+  try {
+    for (std::size_t i = 0; i <= usual_count; ++i) {
+      const bool is_small = i == usual_count;
+      reserve_.push_back(
+          pool_.allocate(is_small ? ChunkPool::kSmallChunkSize : ChunkPool::kChunkSize));
+      memory_size_.store(memory_size() + reserve_.back().size, std::memory_order_relaxed);
+    }
+  } catch (...) {
+    release_reserve();
+    throw;
+  }
+}
+
+void Arena::release_reserve() noexcept {
+  for (const ChunkPool::Chunk& chunk : reserve_) {
+    memory_size_.store(memory_size() - chunk.size, std::memory_order_relaxed);
+    pool_.release(chunk);
+  }
+  reserve_.clear();
 }
 
 char* Arena::allocate_slow(std::size_t size) {
@@ -284,9 +331,8 @@ char* Arena::allocate_slow(std::size_t size) {
   } else if (needed <= ChunkPool::kChunkSize / 2) {
     chunk_size = ChunkPool::kChunkSize;
   }
-  const ChunkPool::Chunk chunk = pool_.allocate(chunk_size);
+  const ChunkPool::Chunk chunk = take_chunk(chunk_size);
   chunks_ = new (chunk.data) ChunkHeader{.next = chunks_, .size = chunk.size};
-  memory_size_.store(memory_size() + chunk.size, std::memory_order_relaxed);
   char* const memory = chunk.data + sizeof(ChunkHeader);
   const std::size_t left = chunk.size - needed;
   poison_memory(memory + size, left);

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 namespace varve::segment {
 
@@ -92,6 +93,11 @@ class Arena {
     if constexpr (kAddressSanitizer) unpoison_memory(memory, size);
     return memory;
   }
+  // Takes chunks for small allocations of `size` bytes together, without touching them: these come
+  // from there, and memory_size() does not change then. Errors: std::bad_alloc, without effect.
+  void reserve(std::size_t size);
+  [[nodiscard]] static std::size_t reserve_size_of(std::size_t size) noexcept;  // Of the chunks.
+  void release_reserve() noexcept;  // What is left of it.
   // Where a small allocation is likely to land; for prefetching.
   [[nodiscard]] const void* next_position() const noexcept {
     return reinterpret_cast<const void*>(at_);
@@ -102,12 +108,16 @@ class Arena {
 
  private:
   struct ChunkHeader;  // At the start of every chunk; links them.
+  // Chunks of the usual size for small allocations of `size` bytes, beside the first, small one.
+  [[nodiscard]] static std::size_t usual_count_for(std::size_t size) noexcept;
   char* allocate_slow(std::size_t size);
+  ChunkPool::Chunk take_chunk(std::size_t size);
 
   ChunkPool& pool_;
   std::uintptr_t at_ = 0;
   std::uintptr_t end_ = 0;
   ChunkHeader* chunks_ = nullptr;
+  std::vector<ChunkPool::Chunk> reserve_;  // The next one last.
   std::atomic<std::size_t> memory_size_ = 0;
 };
 

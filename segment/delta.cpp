@@ -3,11 +3,14 @@
 
 #include <algorithm>
 #include <bit>
+#include <mutex>
 #include <new>
+#include <utility>
 #include <vector>
 
 #include "directory/check.hpp"
 #include "directory/mutant.hpp"
+#include "directory/mutex.hpp"
 #include "segment/delta_cursor.hpp"
 #include "segment/delta_node.hpp"
 #include "segment/delta_record.hpp"
@@ -92,6 +95,12 @@ void order_slots(const Leaf& leaf, const std::array<const Record*, kLeafCapacity
   });
 }
 
+// Beside its bytes, an entry takes 33 where keys come in no order, 25 where they ascend.
+std::size_t arena_size_of(std::uint64_t entry_count, std::uint64_t data_size) noexcept {
+  constexpr std::uint64_t kEntryOverhead = 34;
+  return static_cast<std::size_t>(data_size + kEntryOverhead * entry_count);
+}
+
 template <typename T>
 void add_relaxed(std::atomic<T>& counter, T amount) noexcept {  // By the only writer.
   counter.store(counter.load(std::memory_order_relaxed) + amount, std::memory_order_release);
@@ -134,16 +143,77 @@ struct Delta::Limbo {
   }
 };
 
+struct Delta::Filling {
+  Filling(Delta& of, std::unique_ptr<DeltaFiller> with, const directory::LockClass& lock_class)
+      : delta(of), filler(std::move(with)), mutex(lock_class) {}
+  Delta& delta;
+  const std::unique_ptr<DeltaFiller> filler;
+  directory::Mutex mutex;
+  std::atomic<std::uint32_t> find_count = 0;
+
+  // Requires: mutex is held.
+  void finish() {
+    if (delta.unfilled_.load(std::memory_order_relaxed) == nullptr) return;  // By another thread.
+    filler->fill(delta);
+    delta.arena_.release_reserve();
+    delta.unfilled_.store(nullptr, std::memory_order_release);
+  }
+};
+
 Delta::Delta(ChunkPool& pool, ReaderMode mode, std::uint64_t expected_count) noexcept
     : mode_(mode), expected_count_(expected_count), arena_(pool) {}
 
 Delta::~Delta() = default;  // Nodes and records have nothing to destroy.
 
-Sequence Delta::first_sequence() const noexcept {
-  return root_.load(std::memory_order_acquire) == nullptr ? 0 : base_sequence_;
+void Delta::fill_later(std::unique_ptr<DeltaFiller> filler,
+                       const directory::LockClass& lock_class) {
+  VARVE_CHECK(empty() && filling_ == nullptr && mode_ == ReaderMode::Alone);
+  const DeltaFiller::Totals totals = filler->totals();
+  auto filling = std::make_unique<Filling>(*this, std::move(filler), lock_class);
+  arena_.reserve(arena_size_of(totals.entry_count, totals.data_size));
+  filler_size_ = filling->filler->memory_size();
+  expected_count_ = totals.entry_count;
+  base_sequence_ = totals.first_sequence;
+  data_size_.store(totals.data_size, std::memory_order_relaxed);
+  entry_count_.store(totals.entry_count, std::memory_order_relaxed);
+  last_sequence_.store(totals.last_sequence, std::memory_order_relaxed);
+  filling_ = std::move(filling);
+  unfilled_.store(filling_.get(), std::memory_order_release);
 }
 
-FoundEntry Delta::find(std::string_view key, std::uint64_t hash, Sequence at) const noexcept {
+void Delta::fill_now() const {
+  const std::lock_guard lock(filling_->mutex);
+  filling_->finish();
+}
+
+bool Delta::try_fill() const {
+  if (unfilled_.load(std::memory_order_acquire) == nullptr) return true;
+  const std::unique_lock lock(filling_->mutex, std::try_to_lock);
+  if (lock.owns_lock()) filling_->finish();
+  return lock.owns_lock();
+}
+
+std::size_t Delta::memory_size_of(std::uint64_t entry_count, std::uint64_t data_size) noexcept {
+  return Arena::reserve_size_of(arena_size_of(entry_count, data_size));
+}
+
+Sequence Delta::first_sequence() const noexcept {
+  return empty() ? 0 : base_sequence_;
+}
+
+// Until filling it costs no more than so many searches beside it, about.
+FoundEntry Delta::find_unfilled(Filling& filling, std::string_view key, std::uint64_t hash,
+                                Sequence at) const {
+  constexpr std::uint32_t kFindsMax = 256;
+  const std::uint32_t count = filling.find_count.fetch_add(1, std::memory_order_relaxed);
+  if (count >= kFindsMax && try_fill()) return find(key, hash, at);
+  return filling.filler->find(key, hash, at);
+}
+
+FoundEntry Delta::find(std::string_view key, std::uint64_t hash, Sequence at) const {
+  if (Filling* const filling = unfilled_.load(std::memory_order_acquire); filling != nullptr)
+      [[unlikely]]
+    return find_unfilled(*filling, key, hash, at);
   if (!may_contain(hash)) return {};
   return find_in(locate(key), key, hash, at);
 }
@@ -173,6 +243,7 @@ FoundEntry Delta::find_in(const Leaf* leaf, std::string_view key, std::uint64_t 
 }
 
 std::unique_ptr<EntrySource> Delta::cursor() const {
+  fill();
   return std::make_unique<delta_detail::DeltaCursor>(*this);
 }
 
@@ -221,7 +292,7 @@ void Delta::insert(const Place& place, std::string_view key, std::uint64_t hash,
     insert_first(addition);
     return;
   }
-  VARVE_DCHECK(sequence >= last_sequence());
+  VARVE_DCHECK(sequence >= last_sequence() || filling_ != nullptr);
   const Leaf::Fingerprints fingerprints = place.leaf->fingerprints();
   const std::size_t count = fingerprints.count();
   place.leaf->prefetch_slot(count);
@@ -246,12 +317,13 @@ void Delta::insert_first(const Addition& addition) {
   reserve_leaves(1);
   reserve_nodes({1, 1});
   const Sequence base_before = base_sequence_;
-  base_sequence_ = addition.fields.sequence;  // The record is written relative to it.
+  // The record is written relative to it. What is filled later has it already, and readers of it.
+  if (base_sequence_ != addition.fields.sequence) base_sequence_ = addition.fields.sequence;
   const Record* record = nullptr;
   try {
     record = make_record(addition);
   } catch (...) {
-    base_sequence_ = base_before;
+    if (base_sequence_ != base_before) base_sequence_ = base_before;
     throw;
   }
   Leaf* const leaf = take_leaf(0);
@@ -372,6 +444,7 @@ void Delta::replace_leaf(const Place& place, const Split& split) noexcept {
 // its sequence.
 void Delta::finish_insert(const Addition& addition) noexcept {
   filter_.add(addition.hash);
+  if (filling_ != nullptr) return;  // The totals were known.
   add_relaxed(data_size_, std::uint64_t{addition.fields.key.size()} + addition.fields.value.size());
   last_sequence_.store(addition.fields.sequence, std::memory_order_relaxed);
   add_relaxed(entry_count_, std::uint64_t{1});

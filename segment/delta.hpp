@@ -9,7 +9,9 @@
 #include <memory>
 #include <string_view>
 
+#include "directory/lock_class.hpp"
 #include "segment/arena.hpp"
+#include "segment/delta_filler.hpp"
 #include "segment/delta_filter.hpp"
 #include "segment/entry.hpp"
 
@@ -70,15 +72,32 @@ class Delta {
     insert(find_place(key, hash), key, hash, kind, value, sequence, keep_older);
   }
 
-  // False: no version of a key with this hash was inserted that the caller could see; cheaper than
-  // to look. prefetch_filter() fetches what it will touch.
+  // Makes it the delta that `filler` would fill, without filling it: that is for the first one who
+  // calls cursor() or fill(), or has called find() often. All else is said of it at once, and the
+  // memory is taken. `lock_class`: of the lock for that moment. Requires: nothing was inserted,
+  // nothing else ever will be; ReaderMode::Alone. Errors: std::bad_alloc, without effect.
+  void fill_later(std::unique_ptr<DeltaFiller> filler, const directory::LockClass& lock_class);
+  // Errors: as DeltaFiller::fill(); the delta is as before, and whoever asks next tries again.
+  // Thread-safety: any thread.
+  void fill() const {
+    if (unfilled_.load(std::memory_order_acquire) != nullptr) [[unlikely]]
+      fill_now();
+  }
+  [[nodiscard]] bool try_fill() const;  // False: another thread is filling it.
+  // What fill_later() takes for entries of so many bytes of keys and values, beside the filler.
+  [[nodiscard]] static std::size_t memory_size_of(std::uint64_t entry_count,
+                                                  std::uint64_t data_size) noexcept;
+
+  // Of a delta that was filled, like locate() and find_in(). False: no version of a key with this
+  // hash was inserted that the caller could see; cheaper than to look. prefetch_filter() fetches
+  // what it will touch.
   [[nodiscard]] bool may_contain(std::uint64_t hash) const noexcept {
     return filter_.may_contain(hash);
   }
   void prefetch_filter(std::uint64_t hash) const noexcept { filter_.prefetch(hash); }
-  // The newest version with a sequence <= `at`; the value lives as long as the delta.
-  [[nodiscard]] FoundEntry find(std::string_view key, std::uint64_t hash,
-                                Sequence at) const noexcept;
+  // The newest version with a sequence <= `at`; the value lives as long as the delta. Errors: as
+  // fill().
+  [[nodiscard]] FoundEntry find(std::string_view key, std::uint64_t hash, Sequence at) const;
   // The two halves of find(): goes to the leaf that may have the key, and fetches it; looks there.
   // Null: the delta is empty. Between them, this delta must not be written to by the same thread.
   [[nodiscard]] const delta_detail::Leaf* locate(std::string_view key) const noexcept;
@@ -86,12 +105,12 @@ class Delta {
                                    std::uint64_t hash, Sequence at) const noexcept;
   // Values are stable, keys too. Stays valid while the writer goes on: it copies one leaf at a time
   // when it comes there, so it shows at least what was there at its last seek. The delta must
-  // outlive it.
+  // outlive it. Errors: std::bad_alloc; as fill().
   [[nodiscard]] std::unique_ptr<EntrySource> cursor() const;
 
   [[nodiscard]] bool empty() const noexcept { return entry_count() == 0; }
   [[nodiscard]] std::size_t memory_size() const noexcept {  // Bytes of the chunks held.
-    return arena_.memory_size();
+    return arena_.memory_size() + filler_size_;
   }
   [[nodiscard]] std::uint64_t data_size() const noexcept {  // Key and value bytes inserted.
     return data_size_.load(std::memory_order_relaxed);
@@ -108,9 +127,13 @@ class Delta {
   friend class delta_detail::DeltaCursor;
   struct Addition;
   struct Split;
+  struct Filling;
   // Node sizes are powers of two of children: 4, 8, ..., 2^25.
   static constexpr std::size_t kNodeClassCount = 24;
 
+  void fill_now() const;
+  [[nodiscard]] FoundEntry find_unfilled(Filling& filling, std::string_view key, std::uint64_t hash,
+                                         Sequence at) const;
   void insert_first(const Addition& addition);
   void insert_by_split(const Addition& addition, const Place& place);
   void replace_leaf(const Place& place, const Split& split) noexcept;
@@ -132,6 +155,7 @@ class Delta {
   delta_detail::DeltaFilter filter_;
   ReaderMode mode_;
   std::uint64_t expected_count_;
+  std::atomic<Filling*> unfilled_ = nullptr;  // filling_, until it has been done.
 
   alignas(64) Arena arena_;
   std::atomic<std::uint64_t> data_size_ = 0;
@@ -146,7 +170,9 @@ class Delta {
   void* free_leaves_ = nullptr;
   std::array<void*, kNodeClassCount> free_nodes_{};
   struct Limbo;
-  std::unique_ptr<Limbo> limbo_;  // Replaced nodes that readers may still be in.
+  std::unique_ptr<Limbo> limbo_;      // Replaced nodes that readers may still be in.
+  std::unique_ptr<Filling> filling_;  // Null: it is filled by its writer.
+  std::size_t filler_size_ = 0;
 };
 
 }  // namespace varve::segment

@@ -22,6 +22,7 @@ Cursor* MergingSource::make_cursor(const From& from) {
 }
 
 void MergingSource::add(const Delta& delta) {
+  delta.fill();
   auto* const cursor = make_cursor<DeltaCursor>(delta);
   sources_.push_back({.cursor = cursor, .run = nullptr});
 }

@@ -34,7 +34,7 @@ class MergingSource {
   MergingSource& operator=(const MergingSource&) = delete;
   ~MergingSource() { clear(); }
 
-  // Adds a source that is older than those there. Seek afterwards.
+  // Adds a source that is older than those there. Seek afterwards. Errors: as Delta::fill().
   void add(const Delta& delta);
   void add(const Run& run);
   void clear() noexcept;  // Removes all sources.

@@ -18,8 +18,9 @@ namespace varve {
 enum class Access : std::uint8_t {
   Bare,          // One thread at a time, no locks; maintenance runs inside the calls.
   Synchronized,  // Any thread; the bare engine behind one re-entrant lock.
-  Concurrent,    // Any thread: reads take no lock and never wait, writers of different segments
-                 // go side by side, maintenance runs on threads of the index.
+  Concurrent,    // Any thread: reads take no lock and never wait, but for the first scans of an
+                 // index whose last process died; writers of different segments go side by side,
+                 // maintenance runs on threads of the index.
 };
 
 // What a returned write has survived. A weaker write may ride on a stronger one's sync.

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a dead process left in several logs, which an open reads side by side.
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <random>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "directory/directory.hpp"
 #include "directory/simulated_file_system.hpp"
@@ -153,6 +156,56 @@ TEST_CASE("logs that hold more than memory takes are replayed up to their end", 
   index.close();
   const SegmentIndex other = open_on(left_again, options);
   CHECK(difference(scan_all(other), written.expected()) == "");
+}
+
+TEST_CASE("what logs held is got before it is in order, and while it is put in order", "[replay]") {
+  Options options = replay_options(256 * kKiB);
+  Written written(options);
+  written.write(6'000, 400);
+  const auto left = written.after_kill();
+  options.tuning.inline_maintenance = GENERATE(false, true);  // With threads that see to it.
+  options.reads = GENERATE(Reads::Mapped, Reads::Buffered);
+  CAPTURE(options.tuning.inline_maintenance);
+  {
+    SegmentIndex index = open_on(left, options);
+    const Entries expected = written.expected();
+    std::atomic<int> wrong_count = 0;
+    std::vector<std::jthread> threads;
+    for (std::size_t i = 0; i < 3; ++i) {
+      threads.emplace_back([&, i] {
+        for (std::size_t j = i; j < expected.size(); j += 3) {
+          if (index.get(expected[j].first) != expected[j].second) ++wrong_count;
+          if (index.get(expected[j].first + "-")) ++wrong_count;
+        }
+        if (i == 0 && difference(scan_all(index), expected) != "") ++wrong_count;
+      });
+    }
+    threads.clear();
+    CHECK(wrong_count == 0);
+    CHECK(difference(scan_all(index), expected) == "");
+    index.compact();
+    CHECK(difference(scan_all(index), expected) == "");
+    index.close();
+  }
+  const SegmentIndex index = open_on(left, options);
+  CHECK(difference(scan_all(index), written.expected()) == "");
+}
+
+TEST_CASE("an index that was only opened may die again, or be closed", "[replay]") {
+  Options options = replay_options(256 * kKiB);
+  Written written(options);
+  written.write(6'000, 400);
+  const auto left = written.after_kill();
+  std::shared_ptr<SimulatedFileSystem> left_again;
+  {
+    SegmentIndex index = open_on(left, options);
+    left_again = left->after_kill();
+    index.close();  // Flushes what nobody has asked for.
+  }
+  for (const auto& medium : {left, left_again}) {
+    const SegmentIndex index = open_on(medium, options);
+    CHECK(difference(scan_all(index), written.expected()) == "");
+  }
 }
 
 TEST_CASE("a read-only open takes all that the logs hold", "[replay]") {

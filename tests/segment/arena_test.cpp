@@ -219,5 +219,42 @@ TEST_CASE("a failed arena allocation changes nothing", "[segment][arena]") {
   CHECK(arena.allocate(20'000, 8) != nullptr);
 }
 
+TEST_CASE("an arena takes what was set aside for it first", "[segment][arena]") {
+  const std::size_t size = GENERATE(1, 16'000, 17'000, 300'000);
+  CAPTURE(size);
+  ChunkPool pool;
+  {
+    Arena arena(pool);
+    arena.reserve(size);
+    CHECK(arena.memory_size() == Arena::reserve_size_of(size));
+    CHECK(pool.size_in_use() == arena.memory_size());
+    pool.set_size_limit(pool.size_in_use());
+    std::vector<char*> pieces;
+    for (std::size_t taken = 0; taken < size; taken += 100) {
+      pieces.push_back(arena.allocate(100, 4));
+      std::memset(pieces.back(), static_cast<char>(pieces.size()), 100);
+    }
+    CHECK(arena.memory_size() == Arena::reserve_size_of(size));
+    for (std::size_t i = 0; i < pieces.size(); ++i) {
+      CHECK(pieces[i][99] == static_cast<char>(i + 1));
+    }
+    pool.set_size_limit(kMiB);
+    CHECK(arena.allocate(200'000, 8) != nullptr);  // Has a chunk of its own.
+    arena.release_reserve();
+    CHECK(arena.memory_size() == pool.size_in_use());
+    arena.reserve(size);  // Is given back with the rest.
+  }
+  CHECK(pool.size_in_use() == 0);
+}
+
+TEST_CASE("an arena that cannot set all aside sets nothing aside", "[segment][arena]") {
+  ChunkPool pool;
+  Arena arena(pool);
+  pool.set_size_limit(2 * ChunkPool::kChunkSize);
+  CHECK_THROWS_AS(arena.reserve(500'000), std::bad_alloc);
+  CHECK(arena.memory_size() == 0);
+  CHECK(pool.size_in_use() == 0);
+}
+
 }  // namespace
 }  // namespace varve::segment
