@@ -150,11 +150,22 @@ bool DeltaCursor::load_leaf_at(Edge edge) {
   return true;
 }
 
+// Where records are still selected one by one, the next one is, so that it comes while others of
+// the merge are shown.
+void DeltaCursor::fetch_ahead(std::size_t position) noexcept {
+  if (position + kFetchedAhead < ordered_end_) {
+    fetch(position + kFetchedAhead);
+  } else if (position + 1 == ordered_end_ && position + 1 < count_) {
+    order(position + 1);
+    fetch(position + 1);
+  }
+}
+
 void DeltaCursor::go_to_newest(std::size_t position) noexcept {
   newer_.clear();
   order(position);
   position_ = position;
-  if (position + kFetchedAhead < ordered_end_) fetch(position + kFetchedAhead);
+  fetch_ahead(position);
   show(record_of(values_[position]));
 }
 
@@ -273,7 +284,7 @@ bool DeltaCursor::next_straight() noexcept {
   }
   newer_.clear();
   position_ = position;
-  if (position + kFetchedAhead < ordered_end_) fetch(position + kFetchedAhead);
+  fetch_ahead(position);
   show(record);
   return true;
 }

@@ -20,8 +20,8 @@ namespace varve::segment::delta_detail {
 // pointer into a node between two moves, and the writer may split and recycle nodes as it likes.
 //
 // A leaf is ordered as far as it is needed, by its heads: after a seek the next few records are
-// selected one by one, and whoever goes on gets all that lies in his direction in order. Records
-// are touched when they are shown, and fetched shortly before.
+// selected one by one, each when the one before it is shown, and whoever goes on gets all that lies
+// in his direction in order. Records are touched when they are shown, and fetched before.
 //
 // Invariant: values_[0, count_) name the leaf's slots, each once; those at positions
 // [ordered_begin_, ordered_end_) are in order, those in front are smaller, those behind greater.
@@ -66,9 +66,10 @@ class DeltaCursor final : public EntrySource {
   }
   void fetch(std::size_t position) const noexcept {
     const auto* const record = reinterpret_cast<const char*>(record_of(values_[position]));
-    __builtin_prefetch(record);
-    __builtin_prefetch(record + 64);
+    constexpr std::size_t kLinesFetched = 3;
+    for (std::size_t i = 0; i < kLinesFetched; ++i) __builtin_prefetch(record + 64 * i);
   }
+  void fetch_ahead(std::size_t position) noexcept;
   void go_to_newest(std::size_t position) noexcept;
   void go_to_oldest(std::size_t position);
   void go_to_next_leaf();
