@@ -41,8 +41,9 @@ class LogFiller final : public segment::DeltaFiller {
            Sequence sequence);
   // All logs are; otherwise they are held in memory.
   [[nodiscard]] bool is_mapped() const noexcept;
-  // What the delta will take, beside this.
+  // What the delta will take, beside this; 0 for none.
   [[nodiscard]] std::size_t delta_size() const noexcept {
+    if (totals_.entry_count == 0) return 0;
     return segment::Delta::memory_size_of(totals_.entry_count, totals_.data_size);
   }
 

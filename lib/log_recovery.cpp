@@ -152,7 +152,8 @@ Sequence visit_unflushed(const Core& core, const Manifest& manifest, const LogRe
 // For the group's own deltas. Range erases wait until these are the segments'.
 void LogRecovery::note(const LogRecordView& record, const std::shared_ptr<const LogBytes>& log,
                        Group& group) {
-  constexpr std::size_t kSharedFrom = std::size_t{64} << 10;  // Not each time: others count, too.
+  // Not each time, as others count, too; what they do not know of yet is little of the budget.
+  const std::size_t shared_from = core_.memory_budget.deltas() / 64;
   const auto begin = static_cast<std::size_t>(record.operations.data() - log->bytes.data());
   group.last_replayed = visit_unflushed(
       core_, *manifest_, record,
@@ -165,11 +166,11 @@ void LogRecovery::note(const LogRecordView& record, const std::shared_ptr<const 
         }
         std::unique_ptr<LogFiller>& filler = group.fillers[index];
         if (filler == nullptr) filler = std::make_unique<LogFiller>(core_.pool);
-        const std::size_t before = filler->totals().entry_count == 0 ? 0 : filler->delta_size();
+        const std::size_t before = filler->delta_size();
         filler->add(log, begin + from, operation, sequence);
         group.noted_size += filler->delta_size() - before;
       });
-  if (group.noted_size >= kSharedFrom) noted_size_ += std::exchange(group.noted_size, 0);
+  if (group.noted_size >= shared_from) noted_size_ += std::exchange(group.noted_size, 0);
 }
 
 // Records are noted as they are checked, so that they are not gone through twice for it: what is
