@@ -154,6 +154,10 @@ void Background::wake_if_due() noexcept {
 // nothing to flush gives it back.
 void Background::read_sampled() noexcept {
   if (maintenance_threads_.empty()) return;
+  if (core_.scans_may_want_merge.load(std::memory_order_relaxed) &&
+      core_.scans_may_want_merge.exchange(false, std::memory_order_relaxed)) {
+    wake();
+  }
   const std::size_t size = core_.memory_size();
   const std::size_t quiet_from = core_.memory_budget.deltas() / 32;  // Less is not worth a file.
   if (size < quiet_from) return;

@@ -376,4 +376,16 @@ double Core::compaction_ratio(const segment::Segment& segment) const noexcept {
   return options.tuning.compaction_ratio * factor;
 }
 
+segment::MergePlan Core::merge_plan(const segment::Segment& segment,
+                                    const segment::View& view) const noexcept {
+  const segment::MergePlan plan =
+      segment::plan_merge(view, compaction_ratio(segment), options.tuning);
+  if (plan.kind == segment::MergeKind::Main) return plan;
+  if (!options.tuning.merge_for_scans || space.is_short()) return plan;
+  // Only Access::Concurrent has threads that nobody waits for.
+  return view.scans_want_merge(concurrency != nullptr)
+             ? segment::MergePlan{.kind = segment::MergeKind::Main}
+             : plan;
+}
+
 }  // namespace varve::internal

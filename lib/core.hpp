@@ -27,6 +27,7 @@
 #include "lib/space.hpp"
 #include "lib/write_log.hpp"
 #include "segment/arena.hpp"
+#include "segment/compaction.hpp"
 #include "varve/error.hpp"
 #include "varve/options.hpp"
 
@@ -83,6 +84,7 @@ class Core {
   std::atomic<std::size_t> memory_after_flush = 0;  // What the last flush for memory left, bytes.
   std::atomic<std::size_t> memory_in_jobs = 0;     // Bytes that a flush in progress will give back.
   std::atomic<std::size_t> exclusive_scans = 0;    // That are open: nobody may write.
+  std::atomic<bool> scans_may_want_merge = false;  // See segment::View::scans_want_merge().
   const std::unique_ptr<Concurrency> concurrency;  // Null where there is one thread at a time.
 
   [[nodiscard]] std::shared_ptr<const Manifest> manifest() const noexcept {
@@ -234,6 +236,9 @@ class Core {
   // alpha for this segment: Tuning::compaction_ratio, +-20 % so that segments do not fall due
   // together.
   [[nodiscard]] double compaction_ratio(const segment::Segment& segment) const noexcept;
+  // What the policy, or the scans, ask for, of a segment whose view is `view`.
+  [[nodiscard]] segment::MergePlan merge_plan(const segment::Segment& segment,
+                                              const segment::View& view) const noexcept;
 
  private:
   [[nodiscard]] Sequence checkpoint_for(const Manifest& manifest) const noexcept;

@@ -6,6 +6,7 @@
 
 #include "directory/check.hpp"
 #include "directory/mutant.hpp"
+#include "varve/concurrent/thread_number.hpp"
 #include "varve/error.hpp"
 #include "varve/segment_index.hpp"
 
@@ -58,6 +59,7 @@ EngineCursor::EngineCursor(Core& core, const ScanOptions& options)
 }
 
 EngineCursor::~EngineCursor() {
+  end_visit();
   if (owns_snapshot_) core_.snapshots.remove(at_);
   if (isolation_ == Isolation::Exclusive) --core_.exclusive_scans;
 }
@@ -145,9 +147,21 @@ bool EngineCursor::still_in_segment() const noexcept {
                            : position_ > segment_->lower() && (upper.empty() || position_ <= upper);
 }
 
+// One visit of sixteen is noted, by chance, for all: what scans share is written to that rarely.
+void EngineCursor::end_visit() noexcept {
+  constexpr unsigned kSampleBits = 4;
+  if (!std::exchange(visiting_, false) || VARVE_MUTANT("scan.cost_not_noted")) return;
+  if (concurrent::thread_random() >> (64 - kSampleBits) != 0) return;
+  segment_->note_read(static_cast<std::uint32_t>(view_->runs.size()));
+  if (view_->note_scan(given_count() - given_before_visit_, std::uint64_t{1} << kSampleBits)) {
+    core_.scans_may_want_merge.store(true, std::memory_order_relaxed);
+  }
+}
+
 // `position_` is where the previous segment ended, by key and not by ordinal: a split or a merge
 // since then does not matter.
 bool EngineCursor::enter_segment() {
+  end_visit();
   if (range_.empty) return false;
   if (at_start_ && still_in_segment()) return start_in_segment();
   const RouteMap& routes = core_.routes();
@@ -175,6 +189,8 @@ bool EngineCursor::enter_segment() {
 }
 
 bool EngineCursor::start_in_segment() {
+  visiting_ = true;
+  given_before_visit_ = given_count();
   if (!range_.reverse) {
     source_.seek(
         std::max<std::string_view>(at_start_ ? range_.from : position_, segment_->lower()));

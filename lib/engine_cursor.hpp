@@ -50,6 +50,7 @@ class EngineCursor {
   bool stopped();  // Of a scan that gives nothing, or nothing at present: false, or what it throws.
   bool find_next(Entry& entry);
   [[nodiscard]] bool still_in_segment() const noexcept;  // Is position_ where we are?
+  void end_visit() noexcept;                             // Of the present segment, if there is one.
   bool enter_segment();     // At the range's next segment; false: the range is exhausted.
   bool start_in_segment();  // At position_. True.
   bool step_forward(Entry& entry);
@@ -91,9 +92,11 @@ class EngineCursor {
   std::shared_ptr<segment::Segment> segment_;
   segment::ViewRef view_;
   std::optional<segment::OptimisticLock> version_;
-  segment::MergingSource source_;  // No layers: none entered yet, or it is left.
-  std::size_t first_run_ = 0;      // Among the sources; those before are deltas.
-  bool may_go_straight_ = false;   // In this segment.
+  segment::MergingSource source_;         // No layers: none entered yet, or it is left.
+  std::size_t first_run_ = 0;             // Among the sources; those before are deltas.
+  bool may_go_straight_ = false;          // In this segment.
+  bool visiting_ = false;                 // From a seek in it on,
+  std::uint64_t given_before_visit_ = 0;  // and how many entries were given before.
   bool in_segment_ = false;
   std::string_view stop_;  // Forward: where range or segment end, whichever is first. Empty: never.
   // Forward: where the next segment begins. Reverse: its exclusive end. Of range_ or of segment_.

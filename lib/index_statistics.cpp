@@ -47,8 +47,7 @@ class SegmentWalk {
     }
     one.range_tombstone_count = static_cast<std::uint32_t>(view.range_tombstones.size());
     add_totals(one, static_cast<std::uint32_t>(view.runs.size()));
-    const segment::MergePlan plan =
-        segment::plan_merge(view, core_.compaction_ratio(segment), core_.options.tuning);
+    const segment::MergePlan plan = core_.merge_plan(segment, view);
     if (plan.kind == segment::MergeKind::None) return;
     ++figures_.compaction.due_segment_count;
     figures_.compaction.due_size += size_of_merge(view, plan);

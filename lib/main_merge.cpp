@@ -9,6 +9,7 @@
 #include "directory/mutant.hpp"
 #include "lib/hooks.hpp"
 #include "lib/segment_locks.hpp"
+#include "segment/run_format.hpp"
 
 namespace varve::internal {
 

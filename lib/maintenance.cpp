@@ -98,7 +98,7 @@ bool merge_if_due(Core& core, const SegmentPtr& segment, const JobControl& contr
       is_erased_whole(core, *segment, view)) {
     plan.kind = segment::MergeKind::Main;
   } else {
-    plan = segment::plan_merge(view, core.compaction_ratio(*segment), core.options.tuning);
+    plan = core.merge_plan(*segment, view);
   }
   if (plan.kind == segment::MergeKind::None) {
     core.job_failures.clear(segment->id());  // There is nothing to be tried again.

@@ -160,10 +160,4 @@ MergePlan plan_merge(const View& view, double ratio, const Tuning& tuning) {
   return {};
 }
 
-std::string shortest_separator(std::string_view below, std::string_view first) {
-  const auto [a, b] = std::mismatch(below.begin(), below.end(), first.begin(), first.end());
-  const auto shared = static_cast<std::size_t>(b - first.begin());
-  return std::string(first.substr(0, shared + 1));
-}
-
 }  // namespace varve::segment

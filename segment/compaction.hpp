@@ -91,7 +91,4 @@ struct MergePlan {
 // Whether a flush of this segment's memory should go straight into the main run.
 [[nodiscard]] bool flush_merges_main(const View& view, double ratio, const Tuning& tuning);
 
-// The shortest key that is > `below` and <= `first`. Requires: below < first.
-[[nodiscard]] std::string shortest_separator(std::string_view below, std::string_view first);
-
 }  // namespace varve::segment

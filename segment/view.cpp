@@ -40,6 +40,45 @@ std::uint64_t View::main_size() const noexcept {
   return main == nullptr ? 0 : main->record.size;
 }
 
+namespace {
+
+// Nanoseconds, measured with ten million entries of 116 bytes (docs/adr/0019): what scans pay for
+// further runs, and what a merge takes.
+constexpr std::uint64_t kSeekCost = 150;  // Of a run.
+constexpr std::uint64_t kStepCost = 10;   // Of all of them together.
+constexpr std::uint64_t kMergeCostOfEntry = 100, kMergeCostOfByte = 1;
+constexpr std::uint64_t kMergeCost = 5'000'000;  // Device flushes, and the manifest.
+// A processor that has nothing else to do is as good as free, but what it writes is not.
+constexpr std::uint64_t kIdlePart = 16;
+
+}  // namespace
+
+std::uint64_t View::merge_price() const noexcept {
+  std::uint64_t entry_count = active->entry_count();
+  for (const auto& delta : frozen) entry_count += delta->entry_count();
+  for (const RunLayer& layer : runs) entry_count += layer.record.entry_count;
+  return kMergeCost + kMergeCostOfEntry * entry_count +
+         kMergeCostOfByte * (memory_size() + slices_size() + main_size());
+}
+
+bool View::note_scan(std::uint64_t entry_count, std::uint64_t weight) const noexcept {
+  if (runs.size() < 2) return false;
+  const std::uint64_t cost = kSeekCost * (runs.size() - 1) + kStepCost * entry_count;
+  return scan_debt_.add(weight * cost, merge_price() / kIdlePart, memory_size());
+}
+
+bool View::scans_want_merge(bool idle) const noexcept {
+  const std::uint64_t debt = scan_debt_.debt();
+  if (debt == 0) return false;
+  const std::uint64_t price = merge_price();
+  if (VARVE_MUTANT("scan.merge_at_first_cost")) return true;
+  if (debt < (idle ? price / kIdlePart : price)) return false;
+  const auto grown = static_cast<double>(
+      VARVE_MUTANT("scan.merge_ignores_writes") ? 0 : scan_debt_.grown(memory_size()));
+  return static_cast<double>(debt) * static_cast<double>(slices_size()) >=
+         static_cast<double>(price) * grown;
+}
+
 Sequence View::range_erased_at_slow(std::string_view key, Sequence at) const noexcept {
   for (auto it = range_tombstones.rbegin(); it != range_tombstones.rend(); ++it) {
     if (VARVE_MUTANT("read.later_range_erase_applied") && it->covers(key)) return it->sequence;

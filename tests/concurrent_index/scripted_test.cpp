@@ -215,6 +215,68 @@ TEST_CASE("of the segments that are due, the one whose reads cost most is merged
   CHECK(runs(!last) == 1);
 }
 
+// Some segments, of which two or more have a delta run beside their main run.
+SegmentIndex open_with_two_runs(const Options& options) {
+  auto index = SegmentIndexAccess::open(directory::make_memory_directory(), options);
+  for (int i = 10'000; i < 12'000; ++i) index.put(std::to_string(i), std::string(60, 'v'));
+  index.compact();
+  for (int i = 10'000; i < 12'000; i += 20) index.put(std::to_string(i), "new");
+  index.flush();
+  REQUIRE(index.statistics().runs.delta_run_count >= 2);
+  return index;
+}
+
+// Seeks and short scans all over it; how many of the entries were wrong.
+int scan_everywhere(SegmentIndex& index, int count) {
+  int wrong_count = 0;
+  for (int i = 0; i < count; ++i) {
+    const int number = 10'000 + i % 1'990;
+    auto cursor = index.scan({.from = std::to_string(number)});
+    for (int k = number; k < number + 10; ++k) {
+      const std::size_t size = k % 20 == 0 ? 3 : 60;
+      wrong_count += cursor.next() && cursor.value().size() == size ? 0 : 1;
+    }
+  }
+  return wrong_count;
+}
+
+TEST_CASE("runs that are scanned again and again are merged", "[concurrent][jobs]") {
+  Options options = concurrent_options();
+  options.tuning.inline_maintenance = true;
+  auto index = open_with_two_runs(options);
+  const auto limit = std::chrono::steady_clock::now() + Interleave::kLimit;
+  while (index.statistics().runs.delta_run_count != 0) {
+    REQUIRE(std::chrono::steady_clock::now() < limit);
+    REQUIRE(scan_everywhere(index, 2'000) == 0);
+  }
+  CHECK(scan_everywhere(index, 2'000) == 0);
+}
+
+TEST_CASE("runs that are scanned are left alone where that is not wanted", "[concurrent][jobs]") {
+  Options options = concurrent_options();
+  options.tuning.merge_for_scans = false;
+  auto index = open_with_two_runs(options);
+  REQUIRE(scan_everywhere(index, 100'000) == 0);
+  CHECK(index.statistics().compaction.due_segment_count == 0);
+  CHECK_FALSE(index.maintain());
+}
+
+TEST_CASE("without threads of the index scans have to pay all of a merge", "[jobs]") {
+  Options options = concurrent_options();
+  options.access = GENERATE(Access::Bare, Access::Synchronized);
+  auto index = open_with_two_runs(options);
+  const std::size_t count = index.statistics().runs.delta_run_count;
+  // A merge of this little costs five milliseconds and a visit here 250 ns: 20,000 visits each.
+  REQUIRE(scan_everywhere(index, 5'000) == 0);
+  CHECK_FALSE(index.maintain());
+  REQUIRE(scan_everywhere(index, static_cast<int>(count) * 40'000) == 0);
+  CHECK(index.statistics().compaction.due_segment_count == count);
+  while (index.maintain()) {
+  }
+  CHECK(index.statistics().runs.delta_run_count == 0);
+  CHECK(scan_everywhere(index, 2'000) == 0);
+}
+
 TEST_CASE("memory that is only read any more is flushed", "[concurrent][jobs]") {
   Options options = concurrent_options();
   options.memory_budget = 4 << 20;

@@ -141,7 +141,61 @@ void check_answer(const FoundEntry& found, const Version* expected) {
   if (live) REQUIRE(found.value == expected->value);
 }
 
+// So large as the records say, of which a policy makes its estimates.
+void pretend_sizes(View& view) {
+  view.runs.back().record.size = 32 << 20;
+  view.runs.back().record.entry_count = 300'000;
+  for (std::size_t i = 0; i + 1 < view.runs.size(); ++i) {
+    view.runs[i].record.size = 1 << 20;
+    view.runs[i].record.entry_count = 10'000;
+  }
+}
+
+// Scans of ten entries until the view's debt reaches `part` of a merge's price; how often they were
+// told to have somebody look.
+int scan_until(const View& view, double part) {
+  const auto runs = static_cast<double>(view.runs.size() - 1);
+  int told_count = 0;
+  for (double paid = 0; paid < part * static_cast<double>(view.merge_price());) {
+    told_count += view.note_scan(10, 16) ? 1 : 0;
+    paid += 16 * (150 * runs + 10 * 10);
+  }
+  return told_count;
+}
+
 }  // namespace
+
+TEST_CASE("scans ask for a merge once they have paid for it, or are about to", "[segment][view]") {
+  Layers layers(Shape::Random16, Reads::Mapped, 71);
+  View& view = layers.view();
+  pretend_sizes(view);
+  CHECK_FALSE(view.scans_want_merge(true));
+  CHECK(scan_until(view, 1.0 / 20) == 0);
+  CHECK_FALSE(view.scans_want_merge(true));
+  CHECK(scan_until(view, 1.0 / 16 - 1.0 / 20) == 1);
+  CHECK(view.scans_want_merge(true));
+  CHECK_FALSE(view.scans_want_merge(false));
+  CHECK(scan_until(view, 1.0 - 1.0 / 16) == 4);  // Whenever it has doubled.
+  CHECK(view.scans_want_merge(false));
+
+  // Writes that have brought more meanwhile than the merge would take away.
+  const std::string key = layers.keys().front();
+  const std::size_t before = view.memory_size(), as_much = view.slices_size();
+  Sequence sequence = layers.last_sequence();
+  while (view.memory_size() <= before + 11 * as_much / 10) {
+    ++sequence;
+    if (view.memory_size() < before + 9 * as_much / 10) CHECK(view.scans_want_merge(true));
+    view.active->insert(key, directory::hash64(key), Kind::Value, std::string(50'000, 'v'),
+                        sequence, true);
+  }
+  CHECK(scan_until(view, 0.01) == 0);
+  CHECK_FALSE(view.scans_want_merge(true));
+  scan_until(view, 1);  // Now they have paid twice as much.
+  CHECK(view.scans_want_merge(true));
+
+  view.runs.erase(view.runs.begin(), view.runs.end() - 1);
+  CHECK_FALSE(view.note_scan(1'000'000'000, 1'000));
+}
 
 TEST_CASE("a view answers for each key as a map does, alone and in groups", "[segment][view]") {
   const Shape shape = GENERATE(Shape::Random16, Shape::Decimal, Shape::Url, Shape::Prefixes);
