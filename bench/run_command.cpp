@@ -163,6 +163,8 @@ void RunCommand::define_output(CLI::App& app) {
   app.add_option("--settle", settle_seconds_,
                  "Seconds before each engine's run, in which memory that others freed grows cold")
       ->check(CLI::Range(0, 3600));
+  app.add_option("--warm-memory", warm_memory_,
+                 "Memory that is touched and freed before each engine's run: 8G");
   app.add_option("--dir", directory_, "Where scratch directories are made")
       ->check(CLI::ExistingDirectory);
   app.add_option("--json", json_file_, "Also write every measurement to this file");
@@ -220,8 +222,9 @@ int RunCommand::run(const std::string& command_line) {
   for (const EngineKind& kind : engines) {
     record.engines.push_back({kind.name, kind.version, kind.configuration, kind.caution});
   }
-  RunOutcome outcome =
-      run_all(engines, points, repeat_count_, std::chrono::seconds(settle_seconds_), directory_);
+  const Pause pause{.settle = std::chrono::seconds(settle_seconds_),
+                    .warm_memory_size = warm_memory_.empty() ? 0 : parse_size(warm_memory_)};
+  RunOutcome outcome = run_all(engines, points, repeat_count_, pause, directory_);
   record.load += ", " + describe_load() + " after";
   record.results = std::move(outcome.results);
   record.failures = std::move(outcome.failures);

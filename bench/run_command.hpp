@@ -32,7 +32,7 @@ class RunCommand {
   std::uint32_t settle_seconds_ = 0;
   std::filesystem::path directory_ = std::filesystem::temp_directory_path();
   std::string key_shape_ = "hash16", access_ = "concurrent", reads_ = "mapped";
-  std::string segment_size_, memory_limit_, scale_data_ = "2G";
+  std::string segment_size_, memory_limit_, warm_memory_, scale_data_ = "2G";
   std::string json_file_, report_file_;
   bool quick_ = false, list_ = false;
 };

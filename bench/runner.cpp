@@ -19,6 +19,7 @@
 #include "bench/record_json.hpp"
 #include "bench/session.hpp"
 #include "bench/table.hpp"
+#include "bench/warm_memory.hpp"
 
 namespace varve::bench {
 namespace {
@@ -129,7 +130,7 @@ bool takes_part(const EngineKind& kind, const RunPoint& point) {
 }  // namespace
 
 RunOutcome run_all(const std::vector<EngineKind>& engines, const std::vector<RunPoint>& points,
-                   std::uint32_t repeat_count, std::chrono::seconds settle,
+                   std::uint32_t repeat_count, const Pause& pause,
                    const std::filesystem::path& scratch) {
   RunOutcome outcome;
   static_cast<void>(tick_source());  // Compares the clocks now, not within a session.
@@ -139,7 +140,8 @@ RunOutcome run_all(const std::vector<EngineKind>& engines, const std::vector<Run
         for (std::size_t i = 0; i < engines.size(); ++i) {
           const EngineKind& kind = engines[(i + repeat) % engines.size()];
           if (!takes_part(kind, point)) continue;
-          std::this_thread::sleep_for(settle);
+          std::this_thread::sleep_for(pause.settle);
+          warm_memory(pause.warm_memory_size);
           run_session({kind, point, plan, repeat},
                       scratch / ("varve-bench-" + std::to_string(::getpid()) + "-" + kind.name),
                       outcome);
