@@ -383,9 +383,11 @@ segment::MergePlan Core::merge_plan(const segment::Segment& segment,
   if (plan.kind == segment::MergeKind::Main) return plan;
   if (!options.tuning.merge_for_scans || space.is_short()) return plan;
   // Only Access::Concurrent has threads that nobody waits for.
-  return view.scans_want_merge(concurrency != nullptr)
-             ? segment::MergePlan{.kind = segment::MergeKind::Main}
-             : plan;
+  if (!view.scans_want_merge(concurrency != nullptr)) return plan;
+  // No medium is to be filled for it: as much again as it writes stays free.
+  const std::uint64_t size = view.memory_size() + view.slices_size() + view.main_size();
+  if (!space.has_room_for(2 * size) && !VARVE_MUTANT("scan.merge_fills_medium")) return plan;
+  return {.kind = segment::MergeKind::Main};
 }
 
 }  // namespace varve::internal

@@ -58,6 +58,10 @@ class Space {
   [[nodiscard]] bool lacks(Use use) const noexcept {
     return (lacking_.load(std::memory_order_relaxed) & bit(use)) != 0;
   }
+  // Whether so many bytes are free, or nobody knows. For what need not be done.
+  [[nodiscard]] bool has_room_for(std::uint64_t size) const noexcept {
+    return free_size().value_or(UINT64_MAX) >= size;
+  }
   void ran_out(Use use, const Error& error) noexcept;
   void sufficed(Use use) noexcept;
   // Whether what failed may be tried again: there is more room than then, or some time has passed,

@@ -114,6 +114,34 @@ void erase_most(SmallDisk& on, bool by_range) {
 
 }  // namespace
 
+TEST_CASE("scans do not have a medium filled for a merge", "[lib][space]") {
+  Options options = small_options(Access::Synchronized);
+  options.tuning.inline_maintenance = false;
+  options.tuning.reserve_size = 0;
+  SmallDisk on(options, 0);
+  for (int i = 0; i < 400; ++i) on.put(i, std::string(400, 'v'));
+  on.index.compact();
+  for (int i = 0; i < 400; i += 40) on.put(i, "new");
+  on.index.flush();
+  REQUIRE(on.index.statistics().runs.delta_run_count >= 2);
+  const std::uint64_t used = on.disk->used_size();
+  on.disk->set_capacity(used + 64 * kKiB);  // A segment, once.
+  std::size_t wrong_count = 0;
+  for (int i = 0; i < 200'000; ++i) {
+    auto cursor = on.index.scan({.from = key_of(i % 400)});
+    wrong_count += cursor.next() && cursor.key() == key_of(i % 400) ? 0 : 1;
+  }
+  CHECK(wrong_count == 0);
+  CHECK(on.index.statistics().compaction.due_segment_count == 0);
+  CHECK_FALSE(on.index.maintain());
+  on.disk->set_capacity(used + kMiB);
+  CHECK(on.index.statistics().compaction.due_segment_count >= 2);
+  while (on.index.maintain()) {
+  }
+  CHECK(on.index.statistics().runs.delta_run_count == 0);
+  CHECK(on.wrong().empty());
+}
+
 TEST_CASE("a full disk leaves reads and erases, and goes on once these have made room",
           "[lib][space]") {
   const QuickRetries quick;
