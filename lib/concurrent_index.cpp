@@ -246,7 +246,8 @@ class ConcurrentIndex final : public Index {
   directory::Mutex close_mutex_;  // One close() at a time.
   std::atomic<bool> open_ = true;
   std::atomic<bool> closing_ = false;
-  std::atomic<std::uint32_t> call_count_ = 0;  // Calls in progress, without reads.
+  // Calls in progress, without reads, which look at what is above.
+  alignas(segment::kLineSize) std::atomic<std::uint32_t> call_count_ = 0;
 };
 
 class ConcurrentIndex::ConcurrentCursor final : public detail::CursorCore {

@@ -254,8 +254,9 @@ class Core {
   void remove_dead(const std::function<void()>& remove);
   [[nodiscard]] bool may_write_behind() const noexcept;
 
-  std::atomic<const RouteMap*> routes_ = nullptr;
-  std::atomic<Sequence> last_sequence_ = 0;
+  // Of every read, and of every write: neither waits for the other's cache line.
+  alignas(segment::kLineSize) std::atomic<const RouteMap*> routes_ = nullptr;
+  alignas(segment::kLineSize) std::atomic<Sequence> last_sequence_ = 0;
   std::atomic<std::uint64_t> next_delta_number_ = 0, next_segment_id_ = 0;  // If the manifest's
                                                                             // are not higher.
   std::atomic<std::uint64_t> held_until_ = 0;  // What the pool will have got back by then.

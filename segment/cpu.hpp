@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 // The build targets the baseline of its architecture; wider instructions are compiled per function
@@ -12,6 +13,10 @@
 #endif
 
 namespace varve::segment {
+
+// Bytes of a cache line: what one thread reads all the time and another one writes to is kept so
+// far apart, or each read waits for the other processor.
+inline constexpr std::size_t kLineSize = 64;
 
 // Ascending: a processor that has one level has all levels below it.
 enum class SimdLevel : std::uint8_t {

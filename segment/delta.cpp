@@ -283,7 +283,7 @@ void Delta::insert(const Place& place, std::string_view key, std::uint64_t hash,
   if (place.structure != structure_ && !VARVE_MUTANT("delta.place_not_looked_for_again")) {
     return insert(find_place(key, hash), key, hash, kind, value, sequence, keep_older);
   }
-  filter_.reserve(arena_, expected_count_);
+  filter_.reserve(arena_, expected_count_, filter_fill_);
   Addition addition{
       .fields = {.key = key, .value = value, .sequence = sequence, .kind = kind, .older = nullptr},
       .hash = hash,
@@ -443,7 +443,7 @@ void Delta::replace_leaf(const Place& place, const Split& split) noexcept {
 // Readers may see the record by now, but nobody who is owed it: that is when the caller publishes
 // its sequence.
 void Delta::finish_insert(const Addition& addition) noexcept {
-  filter_.add(addition.hash);
+  filter_.add(addition.hash, filter_fill_);
   if (filling_ != nullptr) return;  // The totals were known.
   add_relaxed(data_size_, std::uint64_t{addition.fields.key.size()} + addition.fields.value.size());
   last_sequence_.store(addition.fields.sequence, std::memory_order_relaxed);

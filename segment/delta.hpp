@@ -158,6 +158,7 @@ class Delta {
   std::atomic<Filling*> unfilled_ = nullptr;  // filling_, until it has been done.
 
   alignas(64) Arena arena_;
+  delta_detail::DeltaFilter::Fill filter_fill_;
   std::atomic<std::uint64_t> data_size_ = 0;
   std::atomic<std::uint64_t> entry_count_ = 0;
   std::atomic<Sequence> last_sequence_ = 0;

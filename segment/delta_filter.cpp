@@ -20,16 +20,16 @@ constexpr std::uint64_t kSizeMax = std::uint64_t{1} << 27;  // 1 GiB.
 
 }  // namespace
 
-void DeltaFilter::add(std::uint64_t hash) noexcept {
+void DeltaFilter::add(std::uint64_t hash, Fill& fill) noexcept {
   Word& word = Table(table_.load(std::memory_order_relaxed)).word_of(hash);
   const std::uint64_t bits = bits_of(hash);
   const std::uint64_t present = word.load(std::memory_order_relaxed);
   if ((present & bits) == bits) return;  // Most likely a key that is there already.
   word.store(present | bits, std::memory_order_relaxed);
-  ++key_count_;
+  ++fill.key_count;
 }
 
-void DeltaFilter::grow(Arena& arena, std::uint64_t expected_count) {
+void DeltaFilter::grow(Arena& arena, std::uint64_t expected_count, Fill& fill) {
   const Table old(table_.load(std::memory_order_relaxed));
   std::uint64_t size = kFirstSize;
   if (old.words() != nullptr) {
@@ -46,9 +46,9 @@ void DeltaFilter::grow(Arena& arena, std::uint64_t expected_count) {
   const auto packed = reinterpret_cast<std::uintptr_t>(words);
   table_.store(packed | static_cast<std::uintptr_t>(std::countr_zero(size)),
                std::memory_order_release);
-  key_limit_ = size == kSizeMax         ? std::uint64_t{1} << 63
-               : old.words() == nullptr ? size * kFirstKeysPerWord
-                                        : size * kKeysPerWord;
+  fill.key_limit = size == kSizeMax         ? std::uint64_t{1} << 63
+                   : old.words() == nullptr ? size * kFirstKeysPerWord
+                                            : size * kKeysPerWord;
 }
 
 }  // namespace varve::segment::delta_detail

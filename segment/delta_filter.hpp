@@ -23,6 +23,11 @@ namespace varve::segment::delta_detail {
 // Memory: of the arena, where outgrown tables stay: 1 to 5 bytes a key together.
 class DeltaFilter {
  public:
+  // How full it is. The writer's, who keeps it where no reader looks: always the same for a filter.
+  struct Fill {
+    std::uint64_t key_count = 0;
+    std::uint64_t key_limit = 0;
+  };
   [[nodiscard]] bool may_contain(std::uint64_t hash) const noexcept {
     const Table table(table_.load(std::memory_order_acquire));
     const std::uint64_t bits = bits_of(hash);
@@ -36,12 +41,12 @@ class DeltaFilter {
 
   // Makes room for one key more. `expected_count`: how many there may be in the end; 0: unknown.
   // Errors: std::bad_alloc, without effect.
-  void reserve(Arena& arena, std::uint64_t expected_count) {
-    if (key_count_ >= key_limit_) [[unlikely]]
-      grow(arena, expected_count);
+  void reserve(Arena& arena, std::uint64_t expected_count, Fill& fill) {
+    if (fill.key_count >= fill.key_limit) [[unlikely]]
+      grow(arena, expected_count, fill);
   }
   // Requires: reserve() since the last add().
-  void add(std::uint64_t hash) noexcept;
+  void add(std::uint64_t hash, Fill& fill) noexcept;
 
  private:
   using Word = std::atomic<std::uint64_t>;
@@ -68,11 +73,9 @@ class DeltaFilter {
     return std::uint64_t{1} << (hash >> 8 & 63) | std::uint64_t{1} << (hash >> 14 & 63) |
            std::uint64_t{1} << (hash >> 20 & 63) | std::uint64_t{1} << (hash >> 26 & 63);
   }
-  void grow(Arena& arena, std::uint64_t expected_count);
+  void grow(Arena& arena, std::uint64_t expected_count, Fill& fill);
 
   std::atomic<std::uintptr_t> table_ = 0;
-  std::uint64_t key_count_ = 0;  // The writer's.
-  std::uint64_t key_limit_ = 0;
 };
 
 }  // namespace varve::segment::delta_detail

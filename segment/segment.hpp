@@ -9,6 +9,7 @@
 
 #include "directory/check.hpp"
 #include "directory/lock_class.hpp"
+#include "segment/cpu.hpp"
 #include "segment/version.hpp"
 #include "segment/view.hpp"
 #include "segment/writer_mutex.hpp"
@@ -29,12 +30,12 @@ class Segment {
   // mutex, in which the id is its place.
   Segment(std::uint64_t id, std::string lower, std::string upper, std::uint64_t version,
           const View* view, const directory::LockClass& lock_class) noexcept
-      : id_(id),
+      : view_(view),
+        id_(id),
         lower_(std::move(lower)),
         upper_(std::move(upper)),
         version_(version),
-        writer_mutex_(lock_class, order_number(id)),
-        view_(view) {}
+        writer_mutex_(lock_class, order_number(id)) {}
   Segment(const Segment&) = delete;
   Segment& operator=(const Segment&) = delete;
   ~Segment() { view_.load(std::memory_order_relaxed)->release(); }
@@ -110,15 +111,17 @@ class Segment {
     return static_cast<std::uint32_t>(id);
   }
 
+  // What readers need, in a line that only a job writes to.
+  alignas(kLineSize) std::atomic<const View*> view_;
+  std::atomic<bool> retired_ = false;
   const std::uint64_t id_;
   const std::string lower_;
   const std::string upper_;
-  VersionController version_;
+  // Every write's.
+  alignas(kLineSize) VersionController version_;
   std::atomic<Sequence> last_write_ = 0;
-  std::atomic<bool> retired_ = false;
   WriterMutex writer_mutex_;
   std::atomic<std::uint64_t> read_cost_ = 0;
-  std::atomic<const View*> view_;
 };
 
 }  // namespace varve::segment

@@ -16,16 +16,19 @@ std::uint64_t hash_of(std::uint64_t i) {
 }
 
 // Adds the keys [0, count), and looks at all of them now and then.
-void fill(DeltaFilter& filter, Arena& arena, std::uint64_t count, std::uint64_t expected_count) {
+DeltaFilter::Fill add_keys(DeltaFilter& filter, Arena& arena, std::uint64_t count,
+                           std::uint64_t expected_count) {
+  DeltaFilter::Fill fill;
   std::uint64_t next_look = 1;
   for (std::uint64_t i = 0; i < count; ++i) {
-    filter.reserve(arena, expected_count);
-    filter.add(hash_of(i));
+    filter.reserve(arena, expected_count, fill);
+    filter.add(hash_of(i), fill);
     if (i + 1 != next_look) continue;
     next_look = next_look * 2 + 1;
     for (std::uint64_t k = 0; k <= i; ++k) REQUIRE(filter.may_contain(hash_of(k)));
   }
   for (std::uint64_t k = 0; k < count; ++k) REQUIRE(filter.may_contain(hash_of(k)));
+  return fill;
 }
 
 double false_positive_rate(const DeltaFilter& filter, std::uint64_t first_absent) {
@@ -59,7 +62,7 @@ TEST_CASE("a delta's filter never denies a key, and most others, however it grew
   ChunkPool pool;
   Arena arena(pool);
   DeltaFilter filter;
-  fill(filter, arena, growth.count, growth.expected_count);
+  add_keys(filter, arena, growth.count, growth.expected_count);
   CHECK(false_positive_rate(filter, 1'000'000) < growth.rate_max);
 }
 
@@ -67,10 +70,10 @@ TEST_CASE("a delta's filter that cannot grow stays as it was", "[segment][delta]
   ChunkPool pool;
   Arena arena(pool);
   DeltaFilter filter;
-  fill(filter, arena, 128, 0);  // All that the first table takes.
+  DeltaFilter::Fill fill = add_keys(filter, arena, 128, 0);  // All that the first table takes.
   pool.set_size_limit(pool.size_in_use());
   static_cast<void>(arena.allocate(13 << 10, 1));  // The rest of the chunk, but for a little.
-  CHECK_THROWS_AS(filter.reserve(arena, 1'000'000), std::bad_alloc);
+  CHECK_THROWS_AS(filter.reserve(arena, 1'000'000, fill), std::bad_alloc);
   for (std::uint64_t i = 0; i < 128; ++i) REQUIRE(filter.may_contain(hash_of(i)));
   CHECK(false_positive_rate(filter, 1'000'000) < 0.01);
 }
