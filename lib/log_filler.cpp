@@ -6,6 +6,7 @@
 
 #include "directory/checksum.hpp"
 #include "directory/mutant.hpp"
+#include "lib/hooks.hpp"
 #include "lib/insertion_queue.hpp"
 #include "varve/error.hpp"
 
@@ -130,6 +131,7 @@ void LogFiller::fill(segment::Delta& delta) {
     next_place_ = 0;
     if (VARVE_MUTANT("replay.later_logs_not_filled")) return;
   }
+  VARVE_HOOK("delta.filled");
 }
 
 }  // namespace varve::internal

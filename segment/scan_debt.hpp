@@ -15,8 +15,8 @@ namespace varve::segment {
 class ScanDebt {
  public:
   // Adds a cost. True: the debt has reached `limit` times a power of two, and somebody should see
-  // whether a merge pays.
-  // Requires: `limit` > 0, always the same.
+  // whether a merge pays. (A limit that grows meanwhile may put that off to the next power.)
+  // Requires: `limit` > 0.
   bool add(std::uint64_t cost, std::uint64_t limit, std::size_t memory_size) noexcept {
     const std::uint64_t before = debt_.fetch_add(cost, std::memory_order_relaxed);
     if (before == 0) memory_at_start_.store(memory_size, std::memory_order_relaxed);

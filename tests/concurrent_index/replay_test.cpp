@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a dead process left in several logs, which an open reads side by side.
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <random>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
 #include "directory/directory.hpp"
 #include "directory/simulated_file_system.hpp"
+#include "lib/hooks.hpp"
 #include "lib/segment_index_access.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/error_of.hpp"
@@ -189,6 +194,48 @@ TEST_CASE("what logs held is got before it is in order, and while it is put in o
   }
   const SegmentIndex index = open_on(left, options);
   CHECK(difference(scan_all(index), written.expected()) == "");
+}
+
+// Counts the deltas that were put in order.
+class FillCount final : public internal::HookListener {
+ public:
+  FillCount() { internal::hooks::listen(this); }
+  FillCount(const FillCount&) = delete;
+  FillCount& operator=(const FillCount&) = delete;
+  ~FillCount() override { internal::hooks::listen(nullptr); }
+  void reached(std::string_view hook) noexcept override {
+    if (hook != "delta.filled") return;
+    const std::lock_guard lock(mutex_);
+    ++count_;
+    changed_.notify_all();
+  }
+  // False: there are not so many even after a long time.
+  [[nodiscard]] bool await(std::size_t count) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, kLimit, [&] { return count_ >= count; });
+  }
+
+ private:
+  static constexpr std::chrono::seconds kLimit{20};
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::size_t count_ = 0;  // Guarded by mutex_.
+};
+
+TEST_CASE("what logs held is put in order by threads of the index, if nobody asks", "[replay]") {
+  Options options = replay_options(256 * kKiB);
+  Written written(options);
+  written.write(6'000, 400);
+  const auto left = written.after_kill();
+  options.tuning.inline_maintenance = true;
+  FillCount filled;
+  const SegmentIndex index = open_on(left, options);
+  std::size_t count = 0;
+  for (const auto& segment : index.statistics().segments) {
+    count += segment.memory_entry_count > 0 ? 1 : 0;
+  }
+  REQUIRE(count > 4);
+  CHECK(filled.await(count));
 }
 
 TEST_CASE("an index that was only opened may die again, or be closed", "[replay]") {
