@@ -223,9 +223,10 @@ const Leaf* Delta::locate(std::string_view key) const noexcept {
   if (root == nullptr) return nullptr;
   const auto* const inner =
       static_cast<const DirectoryNode*>(root->child(root->find_child(key, Side::Right)));
-  const void* const leaf = inner->child(inner->find_child(key, Side::Right));
-  __builtin_prefetch(leaf);
-  return static_cast<const Leaf*>(leaf);
+  const auto* const leaf =
+      static_cast<const Leaf*>(inner->child(inner->find_child(key, Side::Right)));
+  leaf->prefetch();  // All lines: which slot it will be is known only once the first has come.
+  return leaf;
 }
 
 FoundEntry Delta::find_in(const Leaf* leaf, std::string_view key, std::uint64_t hash,

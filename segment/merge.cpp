@@ -60,6 +60,10 @@ void MergingSource::choose_blocks(std::string_view key) {
   for (Source& source : sources_) {
     if (source.run != nullptr) source.place = source.run->locate(key);
   }
+  // The main run's, the largest by far, where the translation of an address is seldom near.
+  if (!sources_.empty() && sources_.back().run != nullptr) {
+    sources_.back().run->approach(sources_.back().place);
+  }
   for (Source& source : sources_) {
     if (source.run != nullptr) source.place = source.run->choose_block(source.place, key);
   }

@@ -20,7 +20,7 @@ RunBlocks::RunBlocks(std::shared_ptr<const directory::ImmutableFile> file,
                      const RunLocation& location, std::string_view map,
                      const RunSeparators& separators, const std::shared_ptr<ChunkPool>& pool)
     : base_(map.empty() ? nullptr : map.data() + location.offset),
-      offsets_(separators.block_offsets.size() * sizeof(std::uint32_t), pool),
+      offsets_(offset_count(separators.separators.size()) * sizeof(std::uint32_t), pool),
       verified_(
           std::make_unique<std::atomic<std::uint64_t>[]>(separators.separators.size() / 64 + 1)),
       fences_(separators.separators, pool),
@@ -30,8 +30,13 @@ RunBlocks::RunBlocks(std::shared_ptr<const directory::ImmutableFile> file,
       largest_key_(separators.largest_key),
       entry_counts_(separators.entry_counts) {
   VARVE_CHECK(separators.block_offsets.size() == count() + 1);
-  std::memcpy(offsets_.data(), separators.block_offsets.data(),
-              separators.block_offsets.size() * sizeof(std::uint32_t));
+  const std::vector<std::uint32_t>& block_offsets = separators.block_offsets;
+  auto* offset = std::copy(block_offsets.begin(), block_offsets.end(),
+                           reinterpret_cast<std::uint32_t*>(offsets_.data()));
+  for (std::size_t block = 0; block < count(); block += FenceTree::kFanout) {
+    *offset++ = block_offsets[block];
+  }
+  *offset = block_offsets.back();
   // Header, heads and positions of an average block.
   const std::uint64_t entries_per_block = location.entry_count / count();
   prefetch_line_count_ = static_cast<std::size_t>(std::min<std::uint64_t>(
@@ -46,7 +51,7 @@ std::size_t RunBlocks::memory_size() const noexcept {
 
 std::size_t RunBlocks::memory_size_of(std::size_t count, std::size_t separators_size) noexcept {
   return FenceTree::memory_size_of(count, separators_size) +
-         (2 * count + 1) * sizeof(std::uint32_t) + (count / 64 + 1) * 8;
+         (count + offset_count(count)) * sizeof(std::uint32_t) + (count / 64 + 1) * 8;
 }
 
 void RunBlocks::read(std::size_t block, std::string& buffer) const {

@@ -32,6 +32,7 @@ class RunCursor final : public EntrySource {
   [[nodiscard]] std::size_t locate(std::string_view key) const noexcept {
     return blocks_.locate(key);
   }
+  void approach(std::size_t leaf) const noexcept { blocks_.approach(leaf); }
   [[nodiscard]] std::size_t choose_block(std::size_t leaf, std::string_view key) const noexcept {
     const std::size_t block = blocks_.find_in(leaf, key);
     blocks_.prefetch(block);

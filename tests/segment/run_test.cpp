@@ -8,6 +8,7 @@
 
 #include "segment/arena.hpp"
 #include "segment/huge_buffer.hpp"
+#include "segment/run_blocks.hpp"
 #include "tests/segment/run_fixture.hpp"
 #include "tests/support/catch.hpp"
 
@@ -149,6 +150,23 @@ TEST_CASE("large values lie in their own blocks and leave the small ones dense",
     check_against_model(*run, versions, 1);
   }
   CHECK(image.bytes.size() < 4'000'000 + 2000 * 33 + 8192);
+}
+
+TEST_CASE("each leaf of the sparse index knows where its blocks are", "[segment][run]") {
+  const int count = GENERATE(1, 100, 3'200, 9'999);
+  std::vector<Version> versions;
+  for (int i = 10'000; i < 10'000 + count; ++i) {
+    versions.push_back({.key = std::to_string(i), .value = std::string(20, 'v')});
+  }
+  const auto run = open_image(write_image(versions, 512, 4096), Reads::Mapped);
+  const RunBlocks& blocks = run->blocks();
+  std::size_t leaf = 0;
+  for (std::size_t block = 0; block < blocks.count(); block += FenceTree::kFanout, ++leaf) {
+    CHECK(blocks.leaf_file_offset(leaf) == blocks.file_offset(block));
+    blocks.approach(leaf);
+  }
+  const std::size_t last = blocks.count() - 1;
+  CHECK(blocks.leaf_file_offset(leaf) == blocks.file_offset(last) + blocks.size(last));
 }
 
 TEST_CASE("all versions of a key stay in one block", "[segment][run]") {
