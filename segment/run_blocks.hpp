@@ -117,7 +117,7 @@ class alignas(64) RunBlocks {
 
  private:
   // Bytes whose addresses are translated by one cache line of a page table, with pages of 4 KiB.
-  static constexpr std::ptrdiff_t kTranslatedTogether = 8 * 4096;
+  static constexpr std::ptrdiff_t kTranslatedTogether = std::ptrdiff_t{8} * 4096;
   // Beyond it (measured with blocks of 8 and 16 KiB) asking for all of them gains nothing.
   static constexpr std::ptrdiff_t kApproachedSizeMax = 8 * kTranslatedTogether;
 
