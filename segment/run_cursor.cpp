@@ -79,7 +79,7 @@ void RunCursor::aim(std::size_t block, std::string_view key) {
 }
 
 void RunCursor::seek_before(std::string_view key) {
-  const std::size_t block = blocks_.find(key);
+  const std::size_t block = choose_block(locate(key), key);
   if (block != block_index_ && is_own(key)) return seek_before(std::string(key));
   enter(block);
   const std::size_t index = block_.lower_bound(key, kSequenceMax);
