@@ -210,6 +210,13 @@ class Core {
   void sync_log() {
     if (log != nullptr) on_log([](WriteLog& open) { open.sync(); });
   }
+  // Where the log ends now, for sync_log_through().
+  [[nodiscard]] std::uint64_t log_position() const noexcept {
+    return log != nullptr ? log->bytes_appended() : 0;
+  }
+  void sync_log_through(std::uint64_t position) {
+    if (log != nullptr) on_log([position](WriteLog& open) { open.sync_through(position); });
+  }
   // For a clean close: everything is in runs, so the manifest names no log, and none is left.
   void end_log();
   // For who wants the room: removes the log's spare files and, if all that was written is in runs,

@@ -26,8 +26,9 @@ namespace {
 // One segment's part of a flush.
 struct Slice {
   SegmentPtr segment;
-  segment::ViewRef view;  // As of the freeze.
-  Sequence cut = 0;       // Everything of the segment up to here is frozen.
+  segment::ViewRef view;           // As of the freeze.
+  Sequence cut = 0;                // Everything of the segment up to here is frozen.
+  std::uint64_t log_position = 0;  // All that was written before is in the log up to here.
   std::optional<RunRecord> record;
   std::shared_ptr<const segment::Run> run;
 };
@@ -119,6 +120,9 @@ void flush_slices(Core& core, std::vector<Slice> slices, const JobControl& contr
     const WritingPhase writing(core, control);
     verify_blocks(*slice.run, control);
   }
+  std::uint64_t log_position = 0;
+  for (const Slice& slice : slices) log_position = std::max(log_position, slice.log_position);
+  if (!VARVE_MUTANT("flush.log_not_synced")) sync_log_before_commit(core, control, log_position);
   publish_slices(core, number, slices, pending);
   if (!any_memory || any_slice) return;
   core.run_store.discard(delta_file_name(number));
@@ -132,6 +136,7 @@ bool freeze_logged(Core& core, segment::Segment& segment, Slice& slice) {
   freeze(core, segment);
   slice.view = segment::ViewRef(segment.view());
   slice.cut = core.last_sequence();
+  slice.log_position = core.log_position();
   if (VARVE_MUTANT("flush.cut_too_high")) slice.cut += 100;
   return true;
 }
@@ -144,8 +149,8 @@ std::vector<Slice> freeze_all(Core& core) {
   std::vector<Slice> slices;
   for (const SegmentPtr& segment : segments) {
     freeze(core, *segment);
-    slices.push_back(
-        {segment, segment::ViewRef(segment->view()), core.last_sequence(), std::nullopt, nullptr});
+    slices.push_back({segment, segment::ViewRef(segment->view()), core.last_sequence(),
+                      core.log_position(), std::nullopt, nullptr});
   }
   core.unlogged_in_flush = true;
   if (VARVE_MUTANT("flush.unlogged_in_parts")) slices.pop_back();
@@ -157,9 +162,6 @@ std::vector<Slice> freeze_all(Core& core) {
 void flush_unlogged(Core& core, const JobControl& control) {
   std::vector<Slice> slices = freeze_all(core);
   try {
-    // A run must not hold writes that the log could still lose: after power loss the index would
-    // show them without their predecessors.
-    core.sync_log();
     flush_slices(core, std::move(slices), control);
     core.unlogged_in_flush = false;
   } catch (...) {
@@ -215,10 +217,6 @@ void flush_segments(Core& core, const std::vector<SegmentPtr>& segments,
     if (control.joined != nullptr) return;
     flush_unlogged(core, control);
   } else {
-    {
-      const WritingPhase writing(core, control);
-      if (!VARVE_MUTANT("flush.log_not_synced")) core.sync_log();  // As above.
-    }
     if (!slices.empty()) flush_slices(core, std::move(slices), control);
     flush_direct(core, direct, control);
   }

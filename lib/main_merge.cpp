@@ -50,11 +50,6 @@ std::vector<Part> take_parts(Core& core, const std::vector<SegmentPtr>& segments
   return parts;
 }
 
-void sync_log(Core& core, const JobControl& control) {
-  const WritingPhase writing(core, control);
-  core.sync_log();
-}
-
 void add_ranges(const segment::View& view, SequenceRange& range) {
   for (const auto& delta : view.frozen) range.add(*delta);
   for (const segment::RunLayer& layer : view.runs) range.add(layer.record);

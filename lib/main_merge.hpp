@@ -33,8 +33,6 @@ struct Part {
 // The segment without what came after `flushed`: neither its memory nor its later range tombstones.
 [[nodiscard]] segment::ViewRef flushed_part(const segment::View& view, Sequence flushed);
 void add_ranges(const segment::View& view, SequenceRange& range);
-// Syncs the log, letting other jobs in meanwhile.
-void sync_log(Core& core, const JobControl& control);
 
 // Range tombstones that must outlive the merge: a snapshot older than the tombstone still needs
 // what lies under it, so the merge kept that, and the tombstone must go on hiding it.

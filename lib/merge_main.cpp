@@ -74,7 +74,7 @@ std::vector<SegmentPtr> merge_main(Core& core, const SegmentPtr& segment,
   const bool ahead = !view.frozen.empty() ||
                      oldest_unflushed(view, manifest->segments[record_at].flushed_sequence) !=
                          segment::kSequenceMax;
-  if (ahead && !VARVE_MUTANT("merge.log_not_synced")) sync_log(core, control);
+  const std::uint64_t log_position = core.log_position();
   const std::vector<Sequence> snapshots = core.snapshots_for_merge();
   const std::uint64_t version = segment->version().version() + 1;
   const bool appends = only_appends(core, view);
@@ -110,6 +110,9 @@ std::vector<SegmentPtr> merge_main(Core& core, const SegmentPtr& segment,
     child.record.range_tombstones = surviving_tombstones(snapshots, view);
   }
   VARVE_HOOK("merge.written");
+  if (ahead && !VARVE_MUTANT("merge.log_not_synced")) {
+    sync_log_before_commit(core, control, log_position);
+  }
   ++core.counters.compaction;
   if (children.size() > 1) ++core.counters.split;
   return install(core, parts, std::move(children), writer);

@@ -19,7 +19,7 @@ SegmentPtr merge_neighbours(Core& core, const SegmentPtr& left, const SegmentPtr
     if (control.joined != nullptr && core.unlogged_writes) return left;  // Likewise: not flushed.
   }
   const std::vector<Part> parts = take_parts(core, {left, right}, control);
-  sync_log(core, control);
+  const std::uint64_t log_position = core.log_position();
   const std::vector<Sequence> snapshots = core.snapshots_for_merge();
   // Their keys do not overlap, so all layers of both are one merge. One flushed sequence speaks for
   // both: what the other has beyond it is replayed twice, to the same effect.
@@ -43,6 +43,7 @@ SegmentPtr merge_neighbours(Core& core, const SegmentPtr& left, const SegmentPtr
   for (Child& child : children) {
     child.record.range_tombstones = surviving_tombstones(snapshots, rules_view);
   }
+  sync_log_before_commit(core, control, log_position);
   ++core.counters.merge;
   return install(core, parts, std::move(children), writer).front();
 }

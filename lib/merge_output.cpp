@@ -127,6 +127,11 @@ std::shared_ptr<const segment::Run> PendingFiles::open(const RunRecord& record) 
   return run;
 }
 
+void sync_log_before_commit(Core& core, const JobControl& control, std::uint64_t position) {
+  const WritingPhase writing(core, control);
+  core.sync_log_through(position);
+}
+
 bool is_being_read(const segment::Segment& segment) noexcept {
   constexpr std::uint64_t kReadCostMin = 16;  // A thousand reads or two: see note_read().
   return segment.read_cost() >= kReadCostMin;

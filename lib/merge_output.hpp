@@ -29,6 +29,12 @@ inline constexpr std::uint64_t kCancelCheckInterval = 4096;  // Entries.
     Core& core, directory::Sink& sink, std::uint64_t seed, segment::PruningSource& source,
     std::uint64_t cut, const JobControl& control, std::string* last_key = nullptr);
 
+// Before the commit of runs that hold what was written to the log up to `position`: has it on the
+// device, where it mostly is by then, letting other jobs in meanwhile. Else, after power loss, the
+// index would show writes without their predecessors, which the log had lost.
+// Errors: Io; the log is poisoned then, and so is the index.
+void sync_log_before_commit(Core& core, const JobControl& control, std::uint64_t position);
+
 // Is a new run of the segment worth a verify_blocks()? Yes, if reads of it were noted lately.
 [[nodiscard]] bool is_being_read(const segment::Segment& segment) noexcept;
 

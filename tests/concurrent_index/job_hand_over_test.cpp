@@ -235,6 +235,38 @@ TEST_CASE("a write returns when all earlier ones can be seen", "[concurrent][pub
   script.join("first");
 }
 
+// What comes while the merge is tried goes into the run that is written in its place. So the log
+// has to be on the device up to there, and not up to where the merge began.
+TEST_CASE("memory that could not be merged is not flushed ahead of what was written before it",
+          "[concurrent][jobs][durability]") {
+  const auto medium = std::make_shared<SimulatedFileSystem>();
+  auto index = open_on(medium);
+  for (int i = 0; i < 2'400; ++i) index.put(std::to_string(10'000 + i), std::string(60, 'v'));
+  index.compact();
+  const Statistics before = index.statistics();
+  REQUIRE(before.segments.size() >= 2);
+  const std::string key = before.segments.back().first_key;
+  for (int i = 0; index.statistics().memory_size < options_by_hand().memory_budget / 2; ++i) {
+    index.put(key + std::to_string(i), std::string(200, 'w'));
+  }
+  medium->add_fault({.operation = directory::Operation::Create, .name_part = "main"});
+  Interleave script;
+  auto& writing = script.stop("job.writing", "job");
+  script.begin("job", [&] { CHECK(index.maintain()); });
+  writing.await();
+  index.put("0", "before");
+  index.put(key, "after");
+  writing.release();
+  script.join("job");
+  const Statistics now = index.statistics();
+  REQUIRE(now.compaction_count == before.compaction_count);  // As the merge failed.
+  REQUIRE(now.segments.back().memory_entry_count == 0);
+  REQUIRE(now.segments.front().memory_entry_count == 1);
+  auto recovered = open_on(medium->after_reboot({}));
+  CHECK(value_of(recovered, key) == "after");
+  CHECK(value_of(recovered, "0") == "before");
+}
+
 TEST_CASE("what a read has pinned stays while views are published, and is told of",
           "[concurrent][epoch]") {
   Options options = options_by_hand();
