@@ -155,8 +155,8 @@ void Background::wake_if_due() noexcept {
 // nothing to flush gives it back.
 void Background::read_sampled() noexcept {
   if (maintenance_threads_.empty()) return;
-  if (core_.scans_may_want_merge.load(std::memory_order_relaxed) &&
-      core_.scans_may_want_merge.exchange(false, std::memory_order_relaxed)) {
+  if (core_.reads_may_want_merge.load(std::memory_order_relaxed) &&
+      core_.reads_may_want_merge.exchange(false, std::memory_order_relaxed)) {
     wake();
   }
   const std::size_t size = core_.memory_size();

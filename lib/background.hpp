@@ -72,7 +72,7 @@ class Background {
   }
   // One read in some thousand tells of itself. Memory that nobody adds to any more costs each read
   // a look and each seek a walk: once readers have found it as it was for kQuietTime, it is
-  // flushed. And what scans have found out about runs (Core::scans_may_want_merge) is looked into.
+  // flushed. And what reads have found out about runs (Core::reads_may_want_merge) is looked into.
   void read_sampled() noexcept;
   // The structure changed in a way that may have made a job due.
   void wake() noexcept;

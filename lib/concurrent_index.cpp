@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/concurrent_index.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <exception>
 #include <string>
@@ -195,16 +196,24 @@ class ConcurrentIndex final : public Index {
     if (early && at == segment::kSequenceMax) at = core_.visible_sequence();
     VARVE_HOOK("read.routed");
     const segment::View& view = segment.view();
-    if (random >> kReadSampleShift == 0) [[unlikely]]
-      note_read(segment, view, random);
+    if (speaks_for_gets(random, 1)) [[unlikely]]
+      note_gets(segment, view, 1, random);
     VARVE_HOOK("read.view_found");
     if (at == segment::kSequenceMax) at = core_.visible_sequence();
     return view.find(key, hash, at, scratch);
   }
-  [[gnu::noinline]] void note_read(segment::Segment& segment, const segment::View& view,
-                                   std::uint64_t random) noexcept {
+  // Whether one of `count` keys that are looked for together is to be noted.
+  [[nodiscard]] static bool speaks_for_gets(std::uint64_t random, std::uint64_t count) noexcept {
+    return random >> kReadSampleShift < count;
+  }
+  [[gnu::noinline]] void note_gets(segment::Segment& segment, const segment::View& view,
+                                   std::uint64_t count, std::uint64_t random) noexcept {
+    constexpr std::uint64_t kWeight = std::uint64_t{1} << (64 - kReadSampleShift);
     segment.note_read(static_cast<std::uint32_t>(view.runs.size() + view.frozen.size()));
-    if (random >> kMemorySampleShift == 0) background_->read_sampled();
+    if (view.note_gets(std::max(kWeight, count))) {
+      core_.reads_may_want_merge.store(true, std::memory_order_relaxed);
+    }
+    if (random >> kMemorySampleShift < count) background_->read_sampled();
   }
   // Requires: check_open(); in a forked child the background's lock may be held by nobody.
   void sample_scan() noexcept {
@@ -317,6 +326,11 @@ std::size_t ConcurrentIndex::multi_get(std::span<const std::string_view> keys, S
   if (at == segment::kSequenceMax) at = present.emplace(core_).sequence;
   if (VARVE_MUTANT("multi_get.moment_not_held")) present.reset();
   VARVE_HOOK("multi_get.begun");
+  if (const std::uint64_t random = concurrent::thread_random();
+      speaks_for_gets(random, keys.size())) {
+    segment::Segment& segment = core_.routes().find(keys[random % keys.size()]);
+    note_gets(segment, segment.view(), keys.size(), random);
+  }
   return find_keys(core_.routes(), keys, at, values);
 }
 

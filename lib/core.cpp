@@ -381,9 +381,9 @@ segment::MergePlan Core::merge_plan(const segment::Segment& segment,
   const segment::MergePlan plan =
       segment::plan_merge(view, compaction_ratio(segment), options.tuning);
   if (plan.kind == segment::MergeKind::Main) return plan;
-  if (!options.tuning.merge_for_scans || space.is_short()) return plan;
+  if (!options.tuning.merge_for_reads || space.is_short()) return plan;
   // Only Access::Concurrent has threads that nobody waits for.
-  if (!view.scans_want_merge(concurrency != nullptr)) return plan;
+  if (!view.reads_want_merge(concurrency != nullptr)) return plan;
   // No medium is to be filled for it: as much again as it writes stays free.
   const std::uint64_t size = view.memory_size() + view.slices_size() + view.main_size();
   if (!space.has_room_for(2 * size) && !VARVE_MUTANT("scan.merge_fills_medium")) return plan;

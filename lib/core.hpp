@@ -84,7 +84,7 @@ class Core {
   std::atomic<std::size_t> memory_after_flush = 0;  // What the last flush for memory left, bytes.
   std::atomic<std::size_t> memory_in_jobs = 0;     // Bytes that a flush in progress will give back.
   std::atomic<std::size_t> exclusive_scans = 0;    // That are open: nobody may write.
-  std::atomic<bool> scans_may_want_merge = false;  // See segment::View::scans_want_merge().
+  std::atomic<bool> reads_may_want_merge = false;  // See segment::View::reads_want_merge().
   const std::unique_ptr<Concurrency> concurrency;  // Null where there is one thread at a time.
 
   [[nodiscard]] std::shared_ptr<const Manifest> manifest() const noexcept {

@@ -154,7 +154,7 @@ void EngineCursor::end_visit() noexcept {
   if (concurrent::thread_random() >> (64 - kSampleBits) != 0) return;
   segment_->note_read(static_cast<std::uint32_t>(view_->runs.size()));
   if (view_->note_scan(given_count() - given_before_visit_, std::uint64_t{1} << kSampleBits)) {
-    core_.scans_may_want_merge.store(true, std::memory_order_relaxed);
+    core_.reads_may_want_merge.store(true, std::memory_order_relaxed);
   }
 }
 

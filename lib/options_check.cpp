@@ -94,7 +94,7 @@ std::string options_text(const Options& options) {
        << "compaction_ratio=" << tuning.compaction_ratio << '\n'
        << "tier_fanout=" << tuning.tier_fanout << '\n'
        << "delta_runs_max=" << tuning.delta_runs_max << '\n'
-       << "merge_for_scans=" << tuning.merge_for_scans << '\n'
+       << "merge_for_reads=" << tuning.merge_for_reads << '\n'
        << "log_file_size=" << tuning.log_file_size << '\n';
   return text.str();
 }

@@ -42,8 +42,9 @@ std::uint64_t View::main_size() const noexcept {
 
 namespace {
 
-// Nanoseconds, measured with ten million entries of 116 bytes (docs/adr/0019): what scans pay for
-// further runs, and what a merge takes.
+// Nanoseconds, measured with ten million entries of 116 bytes (docs/adr/0019, 0021): what reads pay
+// for further runs, and what a merge takes.
+constexpr std::uint64_t kGetCost = 40;    // Of a run. Hits and misses, alone and by multi_get().
 constexpr std::uint64_t kSeekCost = 150;  // Of a run.
 constexpr std::uint64_t kStepCost = 10;   // Of all of them together.
 constexpr std::uint64_t kMergeCostOfEntry = 100, kMergeCostOfByte = 1;
@@ -64,17 +65,23 @@ std::uint64_t View::merge_price() const noexcept {
 bool View::note_scan(std::uint64_t entry_count, std::uint64_t weight) const noexcept {
   if (runs.size() < 2) return false;
   const std::uint64_t cost = kSeekCost * (runs.size() - 1) + kStepCost * entry_count;
-  return scan_debt_.add(weight * cost, merge_price() / kIdlePart, memory_size());
+  return read_debt_.add(weight * cost, merge_price() / kIdlePart, memory_size());
 }
 
-bool View::scans_want_merge(bool idle) const noexcept {
-  const std::uint64_t debt = scan_debt_.debt();
+bool View::note_gets(std::uint64_t count) const noexcept {
+  if (runs.size() < 2 || VARVE_MUTANT("get.cost_not_noted")) return false;
+  const std::uint64_t cost = count * kGetCost * (runs.size() - 1);
+  return read_debt_.add(cost, merge_price() / kIdlePart, memory_size());
+}
+
+bool View::reads_want_merge(bool idle) const noexcept {
+  const std::uint64_t debt = read_debt_.debt();
   if (debt == 0) return false;
   const std::uint64_t price = merge_price();
   if (VARVE_MUTANT("scan.merge_at_first_cost")) return true;
   if (debt < (idle ? price / kIdlePart : price)) return false;
   const auto grown = static_cast<double>(
-      VARVE_MUTANT("scan.merge_ignores_writes") ? 0 : scan_debt_.grown(memory_size()));
+      VARVE_MUTANT("scan.merge_ignores_writes") ? 0 : read_debt_.grown(memory_size()));
   return static_cast<double>(debt) * static_cast<double>(slices_size()) >=
          static_cast<double>(price) * grown;
 }

@@ -12,9 +12,9 @@
 
 #include "segment/delta.hpp"
 #include "segment/entry.hpp"
+#include "segment/read_debt.hpp"
 #include "segment/run.hpp"
 #include "segment/run_record.hpp"
-#include "segment/scan_debt.hpp"
 #include "varve/concurrent/epoch.hpp"
 
 namespace varve::segment {
@@ -93,15 +93,17 @@ class View : public concurrent::EpochDomain::Retired {
   // What merging all of it costs, nanoseconds, about.
   [[nodiscard]] std::uint64_t merge_price() const noexcept;
   // A scan was in here, from a seek on, and was given so many entries; weight: of how many it is a
-  // sample. True: see ScanDebt::add().
+  // sample. True: see ReadDebt::add().
   bool note_scan(std::uint64_t entry_count, std::uint64_t weight) const noexcept;
-  // Whether scans ask for a merge of the runs into one, which pays for itself while they go on.
+  // Likewise `count` gets, of single keys or of several.
+  bool note_gets(std::uint64_t count) const noexcept;
+  // Whether reads ask for a merge of the runs into one, which pays for itself while they go on.
   //   - They have paid for the further runs what it costs, or the sixteenth of that if `idle`: it
   //     would be done by a thread that has nothing else to do.
   //   - And they will have paid all of its price by the time that writes, as fast as they were
   //     meanwhile, have brought as much as it takes away.
   // Ski rental (Karlin and others, 1988), as LevelDB counts the seeks of a table.
-  [[nodiscard]] bool scans_want_merge(bool idle) const noexcept;
+  [[nodiscard]] bool reads_want_merge(bool idle) const noexcept;
 
   void acquire() const noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
   void release() const noexcept {
@@ -114,7 +116,7 @@ class View : public concurrent::EpochDomain::Retired {
                                      std::string_view key) const noexcept;
   [[nodiscard]] std::size_t next_run(std::size_t from, std::uint64_t hash) const noexcept;
   mutable std::atomic<std::uint32_t> references_ = 1;
-  mutable ScanDebt scan_debt_;
+  mutable ReadDebt read_debt_;
 };
 
 // One of several keys that are searched for together, each in the view of its segment.

@@ -41,7 +41,7 @@ Options draw_options(Random& random) {
   tuning.tier_fanout = static_cast<std::uint32_t>(2 + random.below(7));
   tuning.delta_runs_max = static_cast<std::uint32_t>(random.of_any_magnitude(2, 32));
   tuning.log_file_size = (64 * kKiB) << random.below(6);
-  tuning.merge_for_scans = !random.one_in(4);
+  tuning.merge_for_reads = !random.one_in(4);
   tuning.inline_maintenance = !random.one_in(8);
   tuning.maintenance_threads = static_cast<std::uint32_t>(random.below(5));
   const double shares[] = {1, 1, 0.5, 0.05};

@@ -66,10 +66,11 @@ struct Tuning {
   // than erases throw NoSpace. Half a segment_size is enough to compact a segment of which half was
   // erased. 0: none. At once. [0, 16 GiB]
   std::size_t reserve_size = 32 << 20;
-  // Scans of a segment of several runs pay for each of them, and once they have paid enough the
-  // runs are merged, although the writes alone give no reason yet. So an index that is only scanned
-  // may be rewritten once. False: only writes, and compact(), cause merges. At once.
-  bool merge_for_scans = true;
+  // Reads of a segment of several runs pay for each of them, and once they have paid enough the
+  // runs are merged, although the writes alone give no reason yet. So an index that is only read
+  // may be rewritten once. Scans count, and gets with Access::Concurrent, where threads of the
+  // index do the merge. False: only writes, and compact(), cause merges. At once.
+  bool merge_for_reads = true;
   bool inline_maintenance = true;  // False: only maintain(), flush() and compact() do any, and
                                    // writes throw Busy once the memory budget is used up. True:
                                    // in calls, or (Access::Concurrent) on threads of the index.

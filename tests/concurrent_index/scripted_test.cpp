@@ -3,7 +3,10 @@
 #include <chrono>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "directory/directory.hpp"
 #include "directory/simulated_file_system.hpp"
@@ -191,6 +194,7 @@ TEST_CASE("of the segments that are due, the one whose reads cost most is merged
           "[concurrent][jobs]") {
   Options options = concurrent_options();
   options.tuning.tier_fanout = 2;
+  options.tuning.merge_for_reads = false;  // It would leave no runs to be merged by tiers.
   auto index = SegmentIndexAccess::open(directory::make_memory_directory(), options);
   for (int i = 0; i < 2'000; ++i) index.put(std::to_string(10'000 + i), std::string(60, 'v'));
   index.compact();
@@ -252,11 +256,47 @@ TEST_CASE("runs that are scanned again and again are merged", "[concurrent][jobs
   CHECK(scan_everywhere(index, 2'000) == 0);
 }
 
-TEST_CASE("runs that are scanned are left alone where that is not wanted", "[concurrent][jobs]") {
+// Gets all over it, one after the other or many by one call; how many of the answers were wrong.
+int get_everywhere(SegmentIndex& index, bool together, int count) {
+  constexpr int kTogether = 50;
+  int wrong_count = 0;
+  std::vector<std::string> keys(kTogether);
+  std::vector<std::optional<std::string>> values(kTogether);
+  for (int i = 0; i < count; i += kTogether) {
+    for (int k = 0; k < kTogether; ++k) keys[k] = std::to_string(10'000 + (i + k) % 2'000);
+    if (together) {
+      const std::vector<std::string_view> views(keys.begin(), keys.end());
+      index.multi_get(views, values);
+    } else {
+      for (int k = 0; k < kTogether; ++k) values[k] = index.get(keys[k]);
+    }
+    for (int k = 0; k < kTogether; ++k) {
+      const std::size_t size = (i + k) % 20 == 0 ? 3 : 60;
+      wrong_count += values[k] && values[k]->size() == size ? 0 : 1;
+    }
+  }
+  return wrong_count;
+}
+
+TEST_CASE("runs that are asked for keys again and again are merged", "[concurrent][jobs]") {
   Options options = concurrent_options();
-  options.tuning.merge_for_scans = false;
+  options.tuning.inline_maintenance = true;
+  auto index = open_with_two_runs(options);
+  const bool together = GENERATE(false, true);
+  const auto limit = std::chrono::steady_clock::now() + Interleave::kLimit;
+  while (index.statistics().runs.delta_run_count != 0) {
+    REQUIRE(std::chrono::steady_clock::now() < limit);
+    REQUIRE(get_everywhere(index, together, 2'000) == 0);
+  }
+  CHECK(get_everywhere(index, together, 2'000) == 0);
+}
+
+TEST_CASE("runs that are read are left alone where that is not wanted", "[concurrent][jobs]") {
+  Options options = concurrent_options();
+  options.tuning.merge_for_reads = false;
   auto index = open_with_two_runs(options);
   REQUIRE(scan_everywhere(index, 100'000) == 0);
+  REQUIRE(get_everywhere(index, false, 100'000) == 0);
   CHECK(index.statistics().compaction.due_segment_count == 0);
   CHECK_FALSE(index.maintain());
 }

@@ -169,14 +169,14 @@ TEST_CASE("scans ask for a merge once they have paid for it, or are about to", "
   Layers layers(Shape::Random16, Reads::Mapped, 71);
   View& view = layers.view();
   pretend_sizes(view);
-  CHECK_FALSE(view.scans_want_merge(true));
+  CHECK_FALSE(view.reads_want_merge(true));
   CHECK(scan_until(view, 1.0 / 20) == 0);
-  CHECK_FALSE(view.scans_want_merge(true));
+  CHECK_FALSE(view.reads_want_merge(true));
   CHECK(scan_until(view, 1.0 / 16 - 1.0 / 20) == 1);
-  CHECK(view.scans_want_merge(true));
-  CHECK_FALSE(view.scans_want_merge(false));
+  CHECK(view.reads_want_merge(true));
+  CHECK_FALSE(view.reads_want_merge(false));
   CHECK(scan_until(view, 1.0 - 1.0 / 16) == 4);  // Whenever it has doubled.
-  CHECK(view.scans_want_merge(false));
+  CHECK(view.reads_want_merge(false));
 
   // Writes that have brought more meanwhile than the merge would take away.
   const std::string key = layers.keys().front();
@@ -184,17 +184,34 @@ TEST_CASE("scans ask for a merge once they have paid for it, or are about to", "
   Sequence sequence = layers.last_sequence();
   while (view.memory_size() <= before + 11 * as_much / 10) {
     ++sequence;
-    if (view.memory_size() < before + 9 * as_much / 10) CHECK(view.scans_want_merge(true));
+    if (view.memory_size() < before + 9 * as_much / 10) CHECK(view.reads_want_merge(true));
     view.active->insert(key, directory::hash64(key), Kind::Value, std::string(50'000, 'v'),
                         sequence, true);
   }
   CHECK(scan_until(view, 0.01) == 0);
-  CHECK_FALSE(view.scans_want_merge(true));
+  CHECK_FALSE(view.reads_want_merge(true));
   scan_until(view, 1);  // Now they have paid twice as much.
-  CHECK(view.scans_want_merge(true));
+  CHECK(view.reads_want_merge(true));
 
   view.runs.erase(view.runs.begin(), view.runs.end() - 1);
   CHECK_FALSE(view.note_scan(1'000'000'000, 1'000));
+}
+
+TEST_CASE("gets ask for a merge as scans do, for less each", "[segment][view]") {
+  Layers layers(Shape::Random16, Reads::Mapped, 73);
+  View& view = layers.view();
+  pretend_sizes(view);
+  const std::uint64_t count = view.merge_price() / 40 / (view.runs.size() - 1);
+  CHECK_FALSE(view.note_gets(count / 20));
+  CHECK_FALSE(view.reads_want_merge(true));
+  CHECK(view.note_gets(count / 60));
+  CHECK(view.reads_want_merge(true));
+  CHECK_FALSE(view.reads_want_merge(false));
+  CHECK(view.note_gets(count));
+  CHECK(view.reads_want_merge(false));
+
+  view.runs.erase(view.runs.begin(), view.runs.end() - 1);
+  CHECK_FALSE(view.note_gets(1'000'000'000));
 }
 
 TEST_CASE("a view answers for each key as a map does, alone and in groups", "[segment][view]") {

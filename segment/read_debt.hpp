@@ -8,11 +8,11 @@
 
 namespace varve::segment {
 
-// What scans have paid for a view's further runs since it was published, nanoseconds, by a sample
+// What reads have paid for a view's further runs since it was published, nanoseconds, by a sample
 // of them; and how much was in memory when that began, for the rate of the writes meanwhile. It
 // steers merges and decides nothing that a reader could see.
 // Thread-safety: any thread.
-class ScanDebt {
+class ReadDebt {
  public:
   // Adds a cost. True: the debt has reached `limit` times a power of two, and somebody should see
   // whether a merge pays. (A limit that grows meanwhile may put that off to the next power.)
