@@ -28,14 +28,23 @@ void ChunkedSink::append(std::string_view bytes) {
       bytes.remove_prefix(chunk_size_);
       continue;
     }
-    std::optional<LargeBuffer>& chunk = chunks_[filling_];
-    if (!chunk.has_value()) chunk.emplace(chunk_size_);
+    char* const to = free_part();
     const std::size_t size = std::min(chunk_size_ - used_, bytes.size());
-    std::memcpy(chunk->data() + used_, bytes.data(), size);
+    if (to != bytes.data()) std::memcpy(to, bytes.data(), size);
     used_ += size;
     bytes.remove_prefix(size);
     if (used_ == chunk_size_) end_chunk();
   }
+}
+
+char* ChunkedSink::room(std::size_t size) {
+  return size <= chunk_size_ - used_ ? free_part() : nullptr;
+}
+
+char* ChunkedSink::free_part() {
+  std::optional<LargeBuffer>& chunk = chunks_[filling_];
+  if (!chunk.has_value()) chunk.emplace(chunk_size_);
+  return chunk->data() + used_;
 }
 
 void ChunkedSink::flush() {

@@ -36,6 +36,7 @@ class ChunkedSink final : public Sink {
   ~ChunkedSink() override;
 
   void append(std::string_view bytes) override;
+  [[nodiscard]] char* room(std::size_t size) override;  // Null where a chunk ends.
   [[nodiscard]] std::uint64_t offset() const noexcept override { return size_; }
   [[nodiscard]] std::size_t buffer_size() const noexcept override { return chunk_size_; }
   void write_behind_when(const std::function<bool()>& pressed) override { pressed_ = pressed; }
@@ -43,6 +44,7 @@ class ChunkedSink final : public Sink {
   void flush();
 
  private:
+  [[nodiscard]] char* free_part();  // Of the chunk that is filled.
   void write(std::string_view chunk);
   void end_chunk();
   [[nodiscard]] bool start_thread() noexcept;  // False: the system has no more.

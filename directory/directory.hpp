@@ -32,6 +32,12 @@ class Sink {
  public:
   virtual ~Sink() = default;
   virtual void append(std::string_view bytes) = 0;
+  // Where the next `size` bytes belong: an append() of what was put there copies nothing. Null:
+  // they have to be made elsewhere. Until the next call of append().
+  [[nodiscard]] virtual char* room(std::size_t size) {
+    static_cast<void>(size);
+    return nullptr;
+  }
   [[nodiscard]] virtual std::uint64_t offset() const noexcept = 0;  // Bytes appended so far.
   // Bytes of memory that it may take until the file is complete; as many again once it has written
   // behind.

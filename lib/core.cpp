@@ -385,8 +385,7 @@ segment::MergePlan Core::merge_plan(const segment::Segment& segment,
   // Only Access::Concurrent has threads that nobody waits for.
   if (!view.reads_want_merge(concurrency != nullptr)) return plan;
   // No medium is to be filled for it: as much again as it writes stays free.
-  const std::uint64_t size = view.memory_size() + view.slices_size() + view.main_size();
-  if (!space.has_room_for(2 * size) && !VARVE_MUTANT("scan.merge_fills_medium")) return plan;
+  if (!space.has_room_for(2 * view.size()) && !VARVE_MUTANT("scan.merge_fills_medium")) return plan;
   return {.kind = segment::MergeKind::Main};
 }
 

@@ -12,9 +12,7 @@ namespace varve::internal {
 namespace {
 
 std::uint64_t size_of_merge(const segment::View& view, const segment::MergePlan& plan) {
-  if (plan.kind == segment::MergeKind::Main) {
-    return view.memory_size() + view.slices_size() + view.main_size();
-  }
+  if (plan.kind == segment::MergeKind::Main) return view.size();
   std::uint64_t size = 0;
   for (std::size_t i = 0; i < plan.count; ++i) size += view.runs[plan.first + i].record.size;
   return size;

@@ -161,7 +161,7 @@ bool merge_small_neighbours(Core& core, const JobControl& control) {
   const std::uint64_t small = core.options.tuning.segment_size / 4;
   const auto size = [](const segment::Segment& segment) {
     const segment::ViewRef view = Core::view_of(segment);
-    return view->memory_size() + view->slices_size() + view->main_size();
+    return view->size();
   };
   const auto& segments = core.routes().segments();
   for (std::size_t i = 1; i < segments.size(); ++i) {

@@ -60,9 +60,11 @@ std::optional<segment::RunSummary> write_run(Core& core, directory::Sink& sink, 
   JobMemory memory(core.jobs_size);
   std::uint64_t until_check = kCancelCheckInterval;
   while (source.valid()) {
-    if (source.starts_key() && writer.entry_count() > 0 && writer.size() >= cut) break;
+    if (cut != UINT64_MAX && source.starts_key() && writer.size() >= cut &&
+        writer.entry_count() > 0) {
+      break;
+    }
     writer.add(source.entry());
-    if (last_key != nullptr) last_key->assign(source.entry().key);
     source.next();
     if (--until_check == 0) {
       control.check();
@@ -71,6 +73,7 @@ std::optional<segment::RunSummary> write_run(Core& core, directory::Sink& sink, 
       until_check = kCancelCheckInterval;
     }
   }
+  if (last_key != nullptr) *last_key = writer.last_key();
   memory.set(writer.memory_size() + writer.finish_memory_size());
   segment::RunSummary summary = writer.finish();
   core.counters.run_bytes += summary.size;

@@ -18,21 +18,19 @@
 namespace varve::segment {
 namespace {
 
-// Blocks are handed to the sink in pieces that still lie in the cache when it copies them.
-constexpr std::size_t kPieceSize = std::size_t{128} << 10;
+// Of what is kept for blocks that the sink has no room for.
+constexpr std::size_t kBlockBufferSizeMax = std::size_t{256} << 10;
 
 }  // namespace
 
 // Ownership: the sink stays the caller's.
-// Invariant: [begin_, begin_ + written_) is in the sink, the piece comes after it, then the open
-// block.
+// Invariant: [begin, begin + written) is in the sink, the open block comes after it.
 struct RunWriter::Impl {
   Impl(directory::Sink& to, const RunWriterOptions& with)
       : sink(to), options(with), begin(to.offset()) {}
 
   void finish_block(std::string_view separator_of_next);
-  void write_piece();
-  void make_room(std::size_t size);  // Behind the piece.
+  [[nodiscard]] char* room_for_block();  // In the sink, or in the buffer.
   // Asked for after each entry, so without the rounding of filter_size().
   [[nodiscard]] std::uint64_t filter_bytes_so_far() const noexcept {
     return static_cast<std::uint64_t>(static_cast<double>(hashes.size()) *
@@ -44,9 +42,9 @@ struct RunWriter::Impl {
   directory::Sink& sink;
   const RunWriterOptions options;
   const std::uint64_t begin;
-  std::uint64_t written = 0;      // Bytes in the sink.
-  std::unique_ptr<char[]> piece;  // Finished blocks that are not in the sink yet.
-  std::size_t piece_size = 0, piece_capacity = 0;
+  std::uint64_t written = 0;             // Bytes in the sink.
+  std::unique_ptr<char[]> block_buffer;  // For one block.
+  std::size_t block_buffer_size = 0;
   BlockBuilder block;
   std::string smallest_key, largest_key;
   std::string separator;   // Of the open block.
@@ -56,39 +54,33 @@ struct RunWriter::Impl {
   bool finished = false;
 };
 
+char* RunWriter::Impl::room_for_block() {
+  const std::size_t size = block.size();
+  if (char* const room = sink.room(size); room != nullptr) return room;
+  // A huge block gives its memory back when the next one comes.
+  if (block_buffer_size < size || block_buffer_size > std::max(size, kBlockBufferSizeMax)) {
+    block_buffer_size = 0;
+    block_buffer.reset();
+    block_buffer = std::make_unique_for_overwrite<char[]>(size);
+    block_buffer_size = size;
+  }
+  return block_buffer.get();
+}
+
 void RunWriter::Impl::finish_block(std::string_view separator_of_next) {
-  const std::uint64_t offset = begin + written + piece_size;
   const std::size_t entry_count = block.entry_count();
-  if (block.size() > piece_capacity - piece_size) make_room(block.size());
-  char* const to = piece.get() + piece_size;
+  char* const to = room_for_block();
   const std::string_view bytes(to, block.encode(to));
-  piece_size += bytes.size();
-  directory::store_le(to, block_checksum(bytes, directory::part_seed(options.seed, offset)));
+  directory::store_le(to,
+                      block_checksum(bytes, directory::part_seed(options.seed, begin + written)));
+  sink.append(bytes);
+  written += bytes.size();
   directory::append_varint(separators, bytes.size() / kBlockUnit);
   directory::append_varint(separators, entry_count);
   directory::append_varint(separators, separator.size());
   separators += separator;
   separator = separator_of_next;
   ++footer.block_count;
-  if (piece_size >= kPieceSize) write_piece();
-}
-
-void RunWriter::Impl::write_piece() {
-  sink.append({piece.get(), piece_size});
-  written += piece_size;
-  if (piece_capacity > 4 * kPieceSize) {  // A huge block came by.
-    piece.reset();
-    piece_capacity = 0;
-  }
-  piece_size = 0;
-}
-
-void RunWriter::Impl::make_room(std::size_t size) {
-  const std::size_t capacity = std::max(2 * kPieceSize, 2 * (piece_size + size));
-  auto larger = std::make_unique_for_overwrite<char[]>(capacity);
-  if (piece_size != 0) std::memcpy(larger.get(), piece.get(), piece_size);
-  piece = std::move(larger);
-  piece_capacity = capacity;
 }
 
 std::string RunWriter::Impl::separator_section() const {
@@ -146,19 +138,23 @@ void RunWriter::add(const EntryView& entry) {
   footer.sequence_max = std::max(footer.sequence_max, entry.sequence);
 }
 
+std::string_view RunWriter::last_key() const noexcept {
+  return impl_->block.last_key();
+}
+
 std::uint64_t RunWriter::entry_count() const noexcept {
   return impl_->footer.entry_count;
 }
 
 std::uint64_t RunWriter::size() const noexcept {
   const Impl& run = *impl_;
-  return run.written + run.piece_size + run.block.size() + run.separators.size() +
-         run.filter_bytes_so_far() + kRunFooterSize;
+  return run.written + run.block.size() + run.separators.size() + run.filter_bytes_so_far() +
+         kRunFooterSize;
 }
 
 std::size_t RunWriter::memory_size() const noexcept {
   const Impl& run = *impl_;
-  return sizeof run + run.piece_capacity + run.block.memory_size() + run.separators.capacity() +
+  return sizeof run + run.block_buffer_size + run.block.memory_size() + run.separators.capacity() +
          run.hashes.capacity() * sizeof(std::uint64_t);
 }
 
@@ -175,7 +171,6 @@ RunSummary RunWriter::finish() {
   run.finished = true;
   run.largest_key = run.block.last_key();
   run.finish_block({});
-  run.write_piece();
 
   footer.separators_offset = run.written;
   footer.separators_checksum = run.write_section(run.separator_section());

@@ -37,6 +37,7 @@ class RunWriter {
   ~RunWriter();
 
   void add(const EntryView& entry);
+  [[nodiscard]] std::string_view last_key() const noexcept;  // Added last; until finish().
   [[nodiscard]] std::uint64_t entry_count() const noexcept;
   [[nodiscard]] std::uint64_t size() const noexcept;       // Bytes so far, open block included.
   RunSummary finish();                                     // Requires: entry_count() > 0. Once.

@@ -40,6 +40,10 @@ std::uint64_t View::main_size() const noexcept {
   return main == nullptr ? 0 : main->record.size;
 }
 
+std::uint64_t View::size() const noexcept {
+  return memory_size() + slices_size() + main_size();
+}
+
 namespace {
 
 // Nanoseconds, measured with ten million entries of 116 bytes (docs/adr/0019, 0021): what reads pay
@@ -58,8 +62,7 @@ std::uint64_t View::merge_price() const noexcept {
   std::uint64_t entry_count = active->entry_count();
   for (const auto& delta : frozen) entry_count += delta->entry_count();
   for (const RunLayer& layer : runs) entry_count += layer.record.entry_count;
-  return kMergeCost + kMergeCostOfEntry * entry_count +
-         kMergeCostOfByte * (memory_size() + slices_size() + main_size());
+  return kMergeCost + kMergeCostOfEntry * entry_count + kMergeCostOfByte * size();
 }
 
 bool View::note_scan(std::uint64_t entry_count, std::uint64_t weight) const noexcept {

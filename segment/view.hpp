@@ -60,6 +60,7 @@ class View : public concurrent::EpochDomain::Retired {
   [[nodiscard]] Sequence oldest_memory_sequence() const noexcept;
   [[nodiscard]] std::uint64_t slices_size() const noexcept;  // Bytes of the delta runs.
   [[nodiscard]] std::uint64_t main_size() const noexcept;
+  [[nodiscard]] std::uint64_t size() const noexcept;  // All of these together.
 
   // The sequence of the newest range tombstone at or below `at` that covers `key`; 0: none.
   [[nodiscard]] Sequence range_erased_at(std::string_view key, Sequence at) const noexcept {

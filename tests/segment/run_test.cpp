@@ -2,10 +2,14 @@
 #include "segment/run.hpp"
 
 #include <atomic>
+#include <iterator>
 #include <memory>
 #include <thread>
 #include <utility>
 
+#include "directory/chunked_sink.hpp"
+#include "directory/file_replacer.hpp"
+#include "directory/simulated_file_system.hpp"
 #include "segment/arena.hpp"
 #include "segment/huge_buffer.hpp"
 #include "segment/run_blocks.hpp"
@@ -281,6 +285,26 @@ TEST_CASE("a buffer keeps its pool alive, and a small one needs none", "[segment
     CHECK(moved.data()[moved.size() - 1] == 'x');
   }
   CHECK(observed.expired());
+}
+
+TEST_CASE("a run is the same where its blocks are made in the sink's memory", "[segment][run]") {
+  const Shape shape = GENERATE(from_range(std::begin(kShapes), std::end(kShapes)));
+  CAPTURE(static_cast<int>(shape));
+  const auto versions = test::make_versions(shape, 2'000, 100, 11);
+  const Image image = write_image(versions, 1024);
+  directory::SimulatedFileSystem disk;
+  {
+    directory::FileReplacer file(disk, "run");
+    directory::ChunkedSink sink(file, 10'000);  // Blocks end at its end, behind it, or begin there.
+    RunWriter writer(sink, {.seed = image.seed, .block_size = 1024, .filter_bits_per_key = 12});
+    for (const Version& version : versions) {
+      writer.add({version.key, version.value, version.sequence, version.kind});
+    }
+    writer.finish();
+    sink.flush();
+    file.commit_new();
+  }
+  CHECK((disk.peek("run") == image.bytes));
 }
 
 TEST_CASE("runs lie one behind the other in a file of the memory directory", "[segment][run]") {
