@@ -207,6 +207,7 @@ std::vector<SegmentPtr> install_children(Core& core, std::size_t position,
                                          const std::vector<Part>& parts,
                                          const std::vector<Child>& children) {
   std::vector<segment::Segment*> parents;
+  parents.reserve(parts.size());
   for (const Part& part : parts) parents.push_back(part.segment.get());
   const SegmentLocks locks(core, parents);
   const Leftover leftover = leftover_of(parts);

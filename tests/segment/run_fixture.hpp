@@ -25,7 +25,7 @@ class StringSink final : public directory::Sink {
  public:
   explicit StringSink(std::size_t offset = 0) : bytes(offset, '\0') {}
   void append(std::string_view piece) override { bytes += piece; }
-  std::uint64_t offset() const noexcept override { return bytes.size(); }
+  [[nodiscard]] std::uint64_t offset() const noexcept override { return bytes.size(); }
   std::string bytes;
 };
 
@@ -33,8 +33,8 @@ class StringSink final : public directory::Sink {
 class StringFile final : public directory::ImmutableFile {
  public:
   StringFile(std::string content, bool mappable) : bytes(std::move(content)), mappable_(mappable) {}
-  const std::string& name() const noexcept override { return name_; }
-  std::uint64_t size() const noexcept override { return bytes.size(); }
+  [[nodiscard]] const std::string& name() const noexcept override { return name_; }
+  [[nodiscard]] std::uint64_t size() const noexcept override { return bytes.size(); }
   void read(std::uint64_t offset, std::span<char> out) const override {
     if (offset > bytes.size() || out.size() > bytes.size() - offset) {
       throw Error(ErrorCode::Corruption, "read past the end", name_);
@@ -44,7 +44,7 @@ class StringFile final : public directory::ImmutableFile {
     }
     std::memcpy(out.data(), bytes.data() + offset, out.size());
   }
-  std::string_view map() const override {
+  [[nodiscard]] std::string_view map() const override {
     return mappable_ ? std::string_view(bytes) : std::string_view();
   }
   std::string bytes;

@@ -337,6 +337,7 @@ TEST_CASE("threads may read a mapped run together from its first touch", "[segme
   const auto run = open_image(write_image(versions, 512), Reads::Mapped);
   std::atomic<std::size_t> wrong = 0;
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&] {
       std::string scratch;

@@ -71,6 +71,7 @@ class Layers {
       if (random_() % 1000 == 0) break;
     }
     std::vector<Version> versions;
+    versions.reserve(chosen.size());
     for (auto& [key, version] : chosen) versions.push_back(std::move(version));
     all_.insert(all_.end(), versions.begin(), versions.end());
     RunLayer layer;
