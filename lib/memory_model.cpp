@@ -70,7 +70,7 @@ std::size_t job_thread_count(const Options& options) noexcept {
 std::uint64_t job_size_of(std::uint64_t entry_count, std::uint64_t run_size,
                           const Options& options) {
   // A hash for each key, a separator for each block, both in memory that doubles as it grows; and
-  // a block that ends in the middle of the chunk.
+  // a block that the rest of a chunk has no room for.
   constexpr std::uint64_t kHashSize = 8, kSeparatorSize = 24, kBlock = std::uint64_t{256} << 10;
   const std::uint64_t block_count = run_size / options.tuning.block_size + 1;
   const auto filter_size = static_cast<std::uint64_t>(static_cast<double>(entry_count) *
